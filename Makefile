@@ -1,0 +1,54 @@
+# `make ramp` is the main job; `make help` lists the rest. Needs python3 (3.11 or newer), pip and make; nothing else.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+RUN := .venv/bin/python -W error::SyntaxWarning -m prakerja_load
+export UV_SYSTEM_CERTS := 1
+export UV_PYTHON_DOWNLOADS := never
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: .venv/.ramp ## set up what `make ramp` needs
+
+ramp: .venv/.ramp ## ramp 200 000 → 2 000 000 against the reference registrar on SQLite (about ten minutes)
+	@$(RUN) run scenarios/ministry-ramp.toml --report-only-exit
+
+ramp-volume: .venv/.ramp ## every one of 200 000 registrants over HTTP
+	@$(RUN) run scenarios/ministry-ramp-volume.toml --ramp 1 --report-only-exit
+
+smoke: .venv/.ramp ## the same from end to end in half a minute
+	@$(RUN) run scenarios/smoke.toml
+
+serve: .venv/.ramp ## start the reference registrar on loopback
+	@$(RUN) serve
+
+test: .venv/.dev ## unit, property, architecture and integration tests
+	@.venv/bin/python -m pytest -m "not slow"
+
+test-all: .venv/.dev ## the above and what takes minutes
+	@.venv/bin/python -m pytest
+
+lint: .venv/.dev ## format, lint, types
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+
+bench: .venv/.dev ## speed tables, server on one core and generator on the other
+	@.venv/bin/python benchmarks/run.py
+
+lock: .tools/bin/uv ## refresh uv.lock and the hashed requirements made from it
+	@.tools/bin/uv lock
+	@.tools/bin/uv export --quiet --locked --no-emit-project --no-default-groups --format requirements-txt --output-file requirements.lock
+	@.tools/bin/uv export --quiet --locked --no-emit-project --group dev --format requirements-txt --output-file requirements-dev.lock
+
+clean: ## remove the environment, not the reports
+	rm -rf .venv .tools .pytest_cache .hypothesis .ruff_cache .mypy_cache
+
+.venv/.ramp: pyproject.toml uv.lock requirements.lock .ci/install
+	@PYTHON=$(PYTHON) sh .ci/install ramp
+
+.venv/.dev: pyproject.toml uv.lock requirements-dev.lock .ci/install
+	@PYTHON=$(PYTHON) sh .ci/install dev
+
+.tools/bin/uv:
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools 'uv==0.13.*'
+
+.PHONY: help install ramp ramp-volume smoke serve test test-all lint bench lock clean

@@ -1,0 +1,1 @@
+"""Who registers: synthetic Indonesian applicants, each a pure function of (seed, index)."""

@@ -1,0 +1,1 @@
+"""When registrants arrive: demand, rate curve, seeded schedule, leases of index ranges."""

@@ -1,0 +1,31 @@
+"""How far a ramp is, once a second, for whoever watches it live; never judged."""
+
+from __future__ import annotations
+
+import msgspec
+
+from prakerja_load.units import PerSecond, Seconds
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """One second of a ramp as its controller sees it."""
+
+    ramp: str
+    phase: str  # starting, prefilling, warming-up, holding, draining, reconciling, judging
+    elapsed: Seconds
+    remaining: Seconds
+    offered: int = 0  # arrivals due so far
+    started: int = 0
+    finished: int = 0
+    dropped: int = 0
+    in_flight: int = 0
+    offered_rate: PerSecond = 0.0  # over the last seconds
+    finished_rate: PerSecond = 0.0
+    request_rate: PerSecond = 0.0
+    p50: Seconds = 0.0  # elapsed times of the last seconds, every step pooled; live indication only
+    p99: Seconds = 0.0
+    lateness_p99: Seconds = 0.0
+    errors: int = 0  # requests neither ok nor expected so far
+    workers: int = 0
+    lost_workers: int = 0
+    note: str = ""

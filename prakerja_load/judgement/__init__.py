@@ -1,0 +1,1 @@
+"""Claims made from facts: estimates, soundness, integrity, objectives, verdict."""

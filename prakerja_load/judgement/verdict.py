@@ -1,0 +1,165 @@
+"""The three-valued verdict, its one ordering, and the values that carry it to report and exit code."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from prakerja_load.judgement.estimate import Estimate
+from prakerja_load.units import PerSecond, Seconds
+
+
+class Verdict(enum.IntEnum):
+    """SUSTAINED < INCONCLUSIVE < NOT_SUSTAINED; the worst part is the whole (method.md §4)."""
+
+    SUSTAINED = 0
+    INCONCLUSIVE = 1
+    NOT_SUSTAINED = 2
+
+    @property
+    def indonesian(self) -> str:
+        """Return the word the ministry reads."""
+        return ("LAYAK", "BELUM TERBUKTI", "TIDAK LAYAK")[self]
+
+    @property
+    def exit_code(self) -> int:
+        """Return the process exit code: 0, 3 or 1."""
+        return (0, 3, 1)[self]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst verdict; of nothing it is INCONCLUSIVE, never green."""
+    return max(verdicts, default=Verdict.INCONCLUSIVE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One soundness check: a named line with what was observed, what is allowed and what to change."""
+
+    rule: str
+    kind: str  # "flattering" forbids SUSTAINED; "accusing" makes timing INCONCLUSIVE; "note" is only shown
+    holds: bool
+    observed: str
+    allowed: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class ObjectiveResult:
+    """One objective judged on its bounds."""
+
+    name: str  # "elapsed to step 5 identity, p99"
+    kind: str  # "timing", "success", "backlog", "sample", "window"
+    limit: float
+    unit: str  # "s" or "ratio"
+    estimate: Estimate | None
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One step in the table: gated times and service times side by side."""
+
+    number: int
+    name: str
+    is_gated: bool
+    requests: int
+    outcomes: dict[str, int]  # outcome name → count
+    elapsed: dict[str, Estimate]  # "p50", "p95", "p99" of elapsed to this step (failures as +∞)
+    service: dict[str, Estimate]
+    response: dict[str, Estimate]  # dependent: shown, never the only gate
+    success: Estimate | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The four counts that head every result, with a reason for each gap."""
+
+    offered: int
+    started: int
+    acknowledged: int  # registrants whose last stored step was acknowledged
+    verified: int  # of those, found in the store with every acknowledged write correct
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Integrity:
+    """The generator's ledger against what the system stores, in writes."""
+
+    acknowledged: int
+    verified: int
+    lost: int
+    duplicate: int
+    corrupted: int
+    unexpected: int
+    contradicted: int
+    in_doubt: int
+    landed: int
+    not_landed: int
+    unverified: int
+    oversold: int
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Series:
+    """Per-second curves for the charts; times are seconds after the ramp's epoch."""
+
+    second: tuple[float, ...] = ()
+    offered: tuple[float, ...] = ()
+    started: tuple[float, ...] = ()
+    finished: tuple[float, ...] = ()
+    elapsed_p50: tuple[float, ...] = ()
+    elapsed_p99: tuple[float, ...] = ()  # journey time by intended second; inf where failures reach the quantile
+    service_p99: tuple[float, ...] = ()
+    in_flight: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RampJudgement:
+    """Everything said about one ramp."""
+
+    number: int
+    name: str
+    registrants: int
+    claim: str
+    rate: PerSecond  # λ_peak asked for
+    hold: Seconds
+    verdict: Verdict
+    sentence: str
+    reasons: tuple[str, ...]
+    counts: Counts
+    integrity: Integrity
+    findings: tuple[Finding, ...] = ()
+    objectives: tuple[ObjectiveResult, ...] = ()
+    steps: tuple[StepRow, ...] = ()
+    journey: StepRow | None = None
+    backlog: Estimate | None = None
+    headroom: float | None = None  # proven rate ÷ λ_peak − 1, "at least"
+    offered_rate: PerSecond = 0.0
+    request_rate: PerSecond = 0.0
+    lateness_p50: Seconds = 0.0
+    lateness_p99: Seconds = 0.0
+    arithmetic: tuple[str, ...] = ()
+    disclosures: tuple[str, ...] = ()  # what was scaled down, co-location, lab defects
+    series: Series = field(default_factory=Series)
+
+
+@dataclass(frozen=True)
+class RunJudgement:
+    """Everything said about one run directory."""
+
+    scenario: str
+    description: str
+    run: str
+    seed: int
+    created: str
+    verdict: Verdict
+    exit_code: int
+    ramps: tuple[RampJudgement, ...]
+    environment: dict[str, str]
+    not_tested: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The reference registration system: a real one, durable and small."""

@@ -1,0 +1,1 @@
+"""Words and pictures: a finished Report, then one renderer a file."""
