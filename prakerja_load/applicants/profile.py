@@ -7,7 +7,7 @@ import datetime
 import msgspec
 
 
-class ApplicantProfile(msgspec.Struct, frozen=True):
+class ApplicantProfile(msgspec.Struct, frozen=True, gc=False):
     """A synthetic person; every field is consistent with the others, and none belongs to anybody.
 
     `nik` ends in the never-issued serial 0000, `email` lies under example.*, `phone` has a prefix without subscribers.
