@@ -110,10 +110,20 @@ Script: TypeAlias = Generator[Request | Pause, Any, Ending]
 
 
 class Journey(Protocol):
-    """A kind of journey; implementations are values and do no I/O."""
+    """A kind of journey; implementations are values and do no I/O.
 
-    name: str
-    steps: tuple[Step, ...]
+    A journey for another system needs no more than these five names: `script` yields a `Request`, reads the `Answer`
+    it is sent back, may yield a `Pause`, and returns an `Ending`. Step numbers count from 1 in the order of the steps;
+    whatever a registrant decides is drawn from (seed, registrant.index), so that every worker plays them alike.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name under which scenarios ask for it."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return every step, in the order of their numbers."""
 
     def script(self, registrant: Registrant) -> Script:
         """Return the generator that plays this registrant."""
@@ -125,9 +135,21 @@ class Journey(Protocol):
         """Return the fields that the system must hold once it acknowledged `step` for this registrant."""
 
 
+MISTYPED = 100  # above every step number
+
+
 def key_of(run: str, index: int, step: int) -> str:
     """Return the idempotency key of one write: run, arrival index and step number."""
     return f"{run}-{index}-{step}"
+
+
+def mistyped_key(run: str, index: int, step: int) -> str:
+    """Return the key of a mistyped try at a step, which a correct system refuses.
+
+    It needs its own, because a key cannot be used again with another body. `parse_key` reads step 100 + k from it: no
+    journey has such a step, so whatever is stored under it should not be there.
+    """
+    return key_of(run, index, MISTYPED + step)
 
 
 def parse_key(text: str) -> tuple[str, int, int] | None:

@@ -1,0 +1,394 @@
+"""The new applicant, against a fake system that follows the contract's rules."""
+
+import json
+from typing import Any
+
+import pytest
+from fake_system import FakeSystem, Fault, problem
+from journey_people import PREFILLED, RUN, TODAY, options, profile, registrant
+
+from prakerja_load.applicants.regions import regions
+from prakerja_load.journey.play import Played, play
+from prakerja_load.journey.registration import NewApplicant
+from prakerja_load.journey.step import Ending, Outcome, Request, Response, key_of, parse_key
+
+ALL_STEPS = [
+    "wave-page",
+    "create-account",
+    "read-email",
+    "confirm-email",
+    "log-in",
+    "identity",
+    "personal-data",
+    "ktp-photo",
+    "selfie",
+    "phone-code",
+    "read-sms",
+    "confirm-phone",
+    "test-questions",
+    "submit-test",
+    "join-wave",
+    "read-status",
+]
+
+
+def system(fault: Fault | None = None, **rules: Any) -> FakeSystem:
+    civil = [profile(PREFILLED + index) for index in range(400)]
+    prefilled = [profile(person) for person in range(PREFILLED)]
+    return FakeSystem(civil, today=TODAY, prefilled=prefilled, fault=fault, **rules)
+
+
+def journey(**changes: Any) -> NewApplicant:
+    return NewApplicant(options(**changes), profile)
+
+
+def at(step: str, *responses: Response) -> Fault:
+    """Answer the first requests of a step with these responses."""
+    return lambda request, count: responses[count] if request.step.name == step and count < len(responses) else None
+
+
+def shed(seconds: float = 2.0) -> Response:
+    return problem(503, "overloaded", seconds)
+
+
+def played(who: NewApplicant, where: FakeSystem, index: int = 0) -> Played:
+    return play(who.script(registrant(index)), where)
+
+
+def test_an_ordinary_applicant_goes_through_every_step_in_order_and_completes() -> None:
+    result = played(journey(), system())
+
+    assert [name for name, _ in result.outcomes] == ALL_STEPS
+    assert {outcome for _, outcome in result.outcomes} == {Outcome.OK}
+    assert result.ending is Ending.COMPLETED
+    assert result.reached == 14
+
+
+def test_everything_acknowledged_is_stored_under_its_key_with_the_fields_that_the_journey_promises() -> None:
+    who = journey(
+        nik_typo=0.3, under_age=0.1, someone_elses_nik=0.1, double_click=0.3, refresh=0.3, prefilled=PREFILLED, wave=1
+    )
+    steps = {step.name: step for step in who.steps if step.is_stored}
+    where = system()
+    for index in range(300):
+        played(who, where, index)
+
+    assert {row["kind"] for row in where.rows} == set(steps)
+    assert len({row["key"] for row in where.rows}) == len(where.rows)
+    for row in where.rows:
+        kind, key = row.pop("kind"), row.pop("key")
+        place = parse_key(key)
+        assert place is not None
+        run, index, number = place
+        assert (run, number) == (RUN, steps[kind].number)
+        assert who.stored(registrant(index), steps[kind]) == row
+
+
+def test_the_body_of_every_stored_step_says_what_the_journey_promises() -> None:
+    who = journey(nik_typo=0.2, under_age=0.2, someone_elses_nik=0.2, double_click=0.5, prefilled=PREFILLED)
+    where = system()
+    checked = 0
+    for index in range(60):
+        for request, _ in played(who, where, index).exchanges:
+            promised = who.stored(registrant(index), request.step)
+            if not request.step.is_stored:
+                assert promised == {}
+            elif request.content_type == "application/json" and request.step.name != "join-wave":
+                assert promised.items() <= json.loads(request.body).items()
+                checked += 1
+
+    assert checked > 200
+
+
+def test_every_write_but_the_log_in_carries_the_key_of_its_step() -> None:
+    for request, _ in played(journey(), system()).exchanges:
+        is_keyed = request.method != "GET" and request.step.name != "log-in"
+        assert request.key == (key_of(RUN, 0, request.step.number) if is_keyed else "")
+
+
+def test_only_looks_into_the_outbox_carry_the_laboratory_token_and_stand_outside_the_gates() -> None:
+    for request, _ in played(journey(), system()).exchanges:
+        assert request.is_lab == request.path.startswith("/lab/")
+        assert request.is_lab == (not request.step.is_gated)
+
+
+def test_an_under_age_registrant_is_refused_and_that_is_a_success() -> None:
+    who, where = journey(under_age=1.0), system()
+
+    result = played(who, where)
+
+    assert result.outcomes[-1] == ("identity", Outcome.REJECTED)
+    assert result.exchanges[-1][1].problem == "under-age"
+    assert result.ending is Ending.COMPLETED
+    assert result.reached == who.meant_to_reach(registrant(0)) == 5
+    assert where.stored("identity") == []
+
+
+def test_a_system_that_takes_an_under_age_registrant_fails_the_journey() -> None:
+    taken = Response(201, b'{"account": 1, "nik_checked": true}')
+
+    result = played(journey(under_age=1.0), system(at("identity", taken)))
+
+    assert result.outcomes[-1] == ("identity", Outcome.ERROR)
+    assert result.ending is Ending.FAILED
+
+
+def test_the_under_age_are_14_to_17_on_the_day_and_their_nik_says_so_too() -> None:
+    who = journey(under_age=1.0)
+    for index in range(50):
+        request = played(who, system(), index).of("identity")[0][0]
+        said = json.loads(request.body)
+        year, month, day = said["birth_date"].split("-")
+        assert 14 * 365 < (TODAY - TODAY.fromisoformat(said["birth_date"])).days < 18 * 365.25 - 60
+        assert int(said["nik"][6:8]) % 40 == int(day)
+        assert said["nik"][8:] == f"{month}{year[2:]}0000"
+
+
+def test_someone_elses_nik_is_refused_and_that_is_a_success() -> None:
+    who, where = journey(someone_elses_nik=1.0, prefilled=PREFILLED), system()
+
+    result = played(who, where)
+
+    request, answer = result.exchanges[-1]
+    assert json.loads(request.body)["nik"] in {profile(person).nik for person in range(PREFILLED)}
+    assert (answer.outcome, answer.problem) == (Outcome.REJECTED, "nik-in-use")
+    assert result.ending is Ending.COMPLETED
+    assert where.stored("identity") == []
+
+
+def test_without_prefilled_people_nobody_gives_someone_elses_nik() -> None:
+    result = play(NewApplicant(options(someone_elses_nik=1.0)).script(registrant(0)), system())
+
+    assert result.reached == 14
+
+
+def test_impostors_without_profiles_to_choose_from_are_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="profile_of"):
+        NewApplicant(options(someone_elses_nik=0.1, prefilled=3))
+
+
+def test_a_typo_in_the_nik_is_refused_and_then_the_right_nik_is_sent_under_the_key_of_the_step() -> None:
+    who, where = journey(nik_typo=1.0), system()
+
+    result = played(who, where)
+
+    (first, no), (second, yes) = result.of("identity")
+    wrong, right = json.loads(first.body)["nik"], json.loads(second.body)["nik"]
+    assert sum(a != b for a, b in zip(wrong, right, strict=True)) == 1
+    assert (no.outcome, no.problem, yes.outcome) == (Outcome.REJECTED, "nik-unknown", Outcome.OK)
+    assert (first.key, second.key) == (f"{RUN}-0-105", f"{RUN}-0-5")
+    assert result.ending is Ending.COMPLETED
+
+
+def test_a_mistyped_try_is_never_stored() -> None:
+    who = journey(nik_typo=1.0)
+
+    first = played(who, system()).of("identity")[0][0]
+
+    assert not first.step.is_stored
+    assert who.stored(registrant(0), first.step) == {}
+    place = parse_key(first.key)
+    assert place is not None
+    assert place[2] not in {step.number for step in who.steps}
+
+
+def test_a_mistyped_nik_is_nobody_elses() -> None:
+    assert max(regions().district_codes % 100) < 80  # the wrong digit makes it 8x or 9x
+    everybody = {profile(person).nik for person in range(5_000)}
+    who = journey(nik_typo=1.0)
+
+    for index in range(200):
+        assert json.loads(played(who, system(), index).of("identity")[0][0].body)["nik"] not in everybody
+
+
+def test_a_double_click_gets_the_first_answer_again_and_is_carried_out_once() -> None:
+    who = journey(double_click=1.0)
+    doubled = set()
+    for index in range(120):
+        where = system()
+        result = played(who, where, index)
+        assert result.ending is Ending.COMPLETED
+        assert where.effects == 10
+        twice = [
+            (before, after)
+            for before, after in zip(result.exchanges, result.exchanges[1:], strict=False)
+            if before[0].key and before[0].key == after[0].key
+        ]
+        [((first, first_answer), (second, second_answer))] = twice
+        doubled.add(first.step.name)
+        assert second.body == first.body
+        assert (second_answer.status, second_answer.body) == (first_answer.status, first_answer.body)
+    assert doubled == {name for name in ALL_STEPS if not name.startswith("read")} - {
+        "wave-page",
+        "log-in",
+        "test-questions",
+    }
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"),
+    [
+        (Response(201, b'{"account": 99, "email": "another@example.org"}'), Outcome.MALFORMED),
+        (Response(200, b'{"account": 51, "email": "siti+50@example.org"}'), Outcome.ERROR),
+        (problem(409, "email-in-use"), Outcome.ERROR),
+    ],
+)
+def test_a_double_click_that_is_answered_differently_fails_the_journey(second: Response, outcome: Outcome) -> None:
+    def fault(request: Request, count: int) -> Response | None:
+        return second if request.step.name == "create-account" and count == 1 else None
+
+    who = journey(double_click=1.0)
+    index = next(index for index in range(200) if who.habits.of(index).click == 2)
+
+    result = played(who, system(fault), index)
+
+    assert result.outcomes[-1] == ("create-account", outcome)
+    assert result.ending is Ending.FAILED
+
+
+def test_a_refresh_reads_a_page_twice() -> None:
+    who = journey(refresh=1.0)
+    pages = {name for index in range(40) for name, count in _twice(played(who, system(), index)).items() if count == 2}
+
+    assert pages == {"wave-page", "read-status"}
+
+
+def _twice(result: Played) -> dict[str, int]:
+    names = [name for name, _ in result.outcomes]
+    return {name: names.count(name) for name in names}
+
+
+def test_after_a_shed_the_same_request_with_the_same_key_comes_back_after_the_imposed_wait() -> None:
+    who = journey(retry_after_shed=1.0, shed_retries=3)
+
+    result = played(who, system(at("personal-data", shed(2.0), shed(5.0))))
+
+    sent = [request for request, _ in result.of("personal-data")]
+    assert len(sent) == 3
+    assert sent[0] == sent[1] == sent[2]
+    assert sent[0].key == key_of(RUN, 0, 6)
+    assert result.imposed == 7.0
+    assert result.ending is Ending.COMPLETED
+
+
+def test_an_imposed_wait_is_not_scaled_and_not_think_time() -> None:
+    calm = played(journey(retry_after_shed=1.0, shed_retries=1, think_time_scale=0.5), system())
+
+    shaken = played(
+        journey(retry_after_shed=1.0, shed_retries=1, think_time_scale=0.5), system(at("selfie", shed(60.0)))
+    )
+
+    assert shaken.planned == calm.planned
+    assert (calm.imposed, shaken.imposed) == (0.0, 60.0)
+
+
+def test_who_does_not_come_back_after_a_shed_has_failed() -> None:
+    result = played(journey(retry_after_shed=0.0, shed_retries=3), system(at("log-in", shed())))
+
+    assert result.outcomes[-1] == ("log-in", Outcome.SHED)
+    assert result.ending is Ending.FAILED
+
+
+def test_patience_with_shedding_ends_after_the_stated_number_of_retries() -> None:
+    result = played(journey(retry_after_shed=1.0, shed_retries=2), system(at("log-in", *[shed()] * 9)))
+
+    assert len(result.of("log-in")) == 3
+    assert result.ending is Ending.FAILED
+
+
+@pytest.mark.parametrize(
+    ("response", "ending"),
+    [
+        (Response(failure=Outcome.TIMEOUT), Ending.GAVE_UP),
+        (Response(failure=Outcome.ERROR), Ending.FAILED),
+        (Response(500, b"oops"), Ending.FAILED),
+        (Response(503, b"no header"), Ending.FAILED),
+        (Response(201, b'{"account": 1}'), Ending.FAILED),
+        (problem(409, "email-in-use"), Ending.FAILED),
+    ],
+)
+def test_anything_else_ends_the_journey_at_once(response: Response, ending: Ending) -> None:
+    who = journey(retry_after_shed=1.0, shed_retries=3)
+
+    result = played(who, system(at("create-account", response)))
+
+    assert result.ending is ending
+    assert result.reached == 1
+    assert result.exchanges[-1][0].step.name == "create-account"
+
+
+def test_a_mail_that_is_late_is_looked_for_again_on_the_systems_time() -> None:
+    late = problem(404, "nothing-sent")
+
+    result = played(journey(), system(at("read-email", late, late)))
+
+    assert [answer.outcome for _, answer in result.of("read-email")] == [Outcome.REJECTED, Outcome.REJECTED, Outcome.OK]
+    assert result.imposed == 1.0
+    assert result.ending is Ending.COMPLETED
+
+
+def test_a_mail_that_never_comes_fails_the_journey() -> None:
+    result = played(journey(), system(at("read-email", *[problem(404, "nothing-sent")] * 100)))
+
+    assert len(result.of("read-email")) == 7
+    assert result.ending is Ending.FAILED
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected", "code"),
+    [
+        ({"quota": 0}, {"expects_quota_full": True}, "quota-full"),
+        ({"is_open": False}, {"expects_wave_closed": True}, "wave-closed"),
+    ],
+)
+def test_a_full_or_closed_wave_is_a_success_only_where_it_is_expected(
+    rules: dict[str, Any], expected: dict[str, Any], code: str
+) -> None:
+    told, untold = played(journey(**expected), system(**rules)), played(journey(), system(**rules))
+
+    assert told.of("join-wave")[0][1].problem == untold.of("join-wave")[0][1].problem == code
+    assert (told.ending, told.reached) == (Ending.COMPLETED, 14)
+    assert (untold.ending, untold.reached) == (Ending.FAILED, 12)
+
+
+def test_think_time_is_real_minutes_times_the_scale() -> None:
+    full = [played(journey(), system(), index).planned for index in range(20)]
+    tenth = [played(journey(think_time_scale=0.1), system(), index).planned for index in range(20)]
+
+    assert tenth == pytest.approx([seconds / 10 for seconds in full])
+    assert all(22 * 60 < seconds < 45 * 60 for seconds in full)
+    assert len(set(full)) == 20
+
+
+def test_the_same_seed_and_index_play_the_same_journey_in_every_process() -> None:
+    changes = {"funnel": "wave-1-close", "nik_typo": 0.5, "under_age": 0.1, "double_click": 0.5, "refresh": 0.5}
+
+    def trace(seed: int) -> list[object]:
+        who = journey(seed=seed, **changes)
+        return [(request, seconds) for index in range(30) for request, seconds in _flat(played(who, system(), index))]
+
+    assert trace(7) == trace(7)
+    assert trace(7) != trace(8)
+
+
+def _flat(result: Played) -> list[tuple[Request, float]]:
+    return [(request, result.planned) for request, _ in result.exchanges]
+
+
+def test_who_drops_off_stops_after_the_step_they_meant_to_reach_and_has_completed() -> None:
+    who = journey(funnel="wave-1-21h")
+    stops = set()
+    for index in range(150):
+        result = played(who, system(), index)
+        assert result.ending is Ending.COMPLETED
+        assert result.reached == who.meant_to_reach(registrant(index))
+        stops.add(result.reached)
+
+    assert stops >= {2, 3, 4, 5, 8, 14}
+
+
+def test_who_never_confirms_the_e_mail_does_not_look_into_the_outbox_either() -> None:
+    who = journey(funnel="wave-1-close")
+    index = next(index for index in range(50) if who.meant_to_reach(registrant(index)) == 2)
+
+    assert [name for name, _ in played(who, system(), index).outcomes] == ["wave-page", "create-account"]
