@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prakerja_load.judgement.tails import beta_quantile, rank_at_tail, student_quantile
+from prakerja_load.units import Seconds
+
+ALPHA = 0.05
+SHORTEST_WINDOW = 50.0  # integrated autocorrelation times; an AR(1) process has two correlation times in each
+_FINE, _COARSE = 4_096, 128  # blocks
+_LONG_BLOCK = 16  # values in a coarse block, at least
+_NORMAL = NormalDist().inv_cdf(0.95)
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -18,3 +36,181 @@ class Estimate:
     high: float
     n: int
     n_effective: float
+
+
+NOTHING = Estimate(math.nan, -math.inf, math.inf, 0, 0.0)
+"""What an empty sample says."""
+
+
+def quantile(values: NDArray[Any], share: float, alpha: float = ALPHA, *, is_whole: bool = False) -> Estimate:
+    """Return the `share` quantile of values in the order of arrival, +inf among them where a registrant failed."""
+    return quantiles(values, (share,), alpha, is_whole=is_whole)[share]
+
+
+def quantiles(
+    values: NDArray[Any], shares: Iterable[float], alpha: float = ALPHA, *, is_whole: bool = False
+) -> dict[float, Estimate]:
+    """Return several quantiles of one sample, each with distribution-free bounds at its effective size.
+
+    The bounds are order statistics. Of n independent values X_(r) is an upper bound of the quantile when
+    P(Bin(n, share) ≥ r) ≤ α. Values that follow each other are alike, so n is replaced by the number of independent
+    values that would estimate the exceedance ratio as well (`effective_size` of the indicator X > quantile).
+    A window shorter than `SHORTEST_WINDOW` autocorrelation times of the ranks earns no upper bound at all.
+
+    With `is_whole` the values speak for nothing beyond the time they come from: given what the system did then, who
+    arrived when is the only chance at work, arrivals are independent, and n_effective is n.
+    """
+    x = np.asarray(values, np.float64)
+    if not x.size:
+        return dict.fromkeys(shares, NOTHING)
+    order = np.argsort(x, kind="stable")
+    ordered = x[order]
+    if is_whole:
+        return {share: _bounded(ordered, share, float(x.size), alpha) for share in shares}
+    spread = effective_size(_ranks(x, order))
+    return {share: _dependent(x, ordered, share, spread, alpha) for share in shares}
+
+
+def _dependent(x: Array, ordered: Array, share: float, spread: float, alpha: float) -> Estimate:
+    n = x.size
+    value = _at(ordered, share)
+    # the few values beyond a far quantile say little about how they cluster: the tail twice as long is asked as well
+    indicators = [x > value, x >= value]
+    if share > 0.75:
+        indicators.append(x > _at(ordered, 2 * share - 1))
+    effective = min(map(effective_size, indicators))
+    is_long = spread >= SHORTEST_WINDOW or spread >= n
+    estimate = _bounded(ordered, share, effective if is_long else min(effective, spread), alpha)
+    return estimate if is_long else replace(estimate, high=math.inf)
+
+
+def _at(ordered: Array, share: float) -> float:
+    """Return the quantile by nearest rank."""
+    return float(ordered[max(1, math.ceil(share * ordered.size - 1e-9)) - 1])
+
+
+def _bounded(ordered: Array, share: float, effective: float, alpha: float) -> Estimate:
+    """Return the quantile with its bounds: X_(r) of n_effective values stands for the share r/n_effective of all n."""
+    n = ordered.size
+    low_rank, high_rank = rank_at_tail(effective, share, 1 - alpha), rank_at_tail(effective, share, alpha)
+    low, high = -math.inf, math.inf
+    if low_rank is not None and low_rank >= 1:
+        low = float(ordered[min(n - 1, math.floor(n * (low_rank - 1) / effective + 1e-6))])
+    if high_rank is not None:
+        high = float(ordered[min(n, math.ceil(n * high_rank / effective - 1e-6)) - 1])
+    return Estimate(_at(ordered, share), low, high, n, effective)
+
+
+def _ranks(x: Array, order: NDArray[np.intp]) -> Array:
+    """Return mid-ranks: equal values, all the infinite ones among them, get the same rank."""
+    ordered = x[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sizes = np.diff(np.append(starts, x.size))
+    ranks = np.empty(x.size)
+    ranks[order] = np.repeat(starts + sizes / 2, sizes)
+    return ranks
+
+
+def ratio(failures: NDArray[Any], alpha: float = ALPHA, *, is_whole: bool = False) -> Estimate:
+    """Return the success ratio of outcomes in the order of arrival (true: failed), with Clopper–Pearson bounds.
+
+    The failures k of n count as k·n_effective/n of n_effective; none at all bound the ratio at
+    1 − (1 − α^(1/n)), which is the rule of three, 1 − 3/n. `is_whole` as for `quantiles`.
+    """
+    n = failures.size
+    if not n:
+        return NOTHING
+    failed = float(np.count_nonzero(failures)) / n
+    effective = float(n) if is_whole else effective_size(failures)
+    k = failed * effective
+    low = 1 - beta_quantile(1 - alpha, k + 1, effective - k)
+    high = 1 - beta_quantile(alpha, k, effective - k + 1)
+    return Estimate(1 - failed, low, high, n, effective)
+
+
+def rate(counts: NDArray[Any], seconds_each: Seconds, alpha: float = ALPHA) -> Estimate:
+    """Return events per second from counts of equal batches in order, with Student bounds of batch means."""
+    n = counts.size
+    if not n or not seconds_each > 0:
+        return NOTHING
+    each = np.asarray(counts, np.float64) / seconds_each
+    mean = float(each.mean())
+    if n < 2:
+        return Estimate(mean, -math.inf, math.inf, n, float(n))
+    effective = effective_size(each)
+    margin = student_quantile(1 - alpha, n - 1) * float(each.std(ddof=1)) / math.sqrt(effective)
+    return Estimate(mean, mean - margin, mean + margin, n, effective)
+
+
+def trend(times: Array, values: Array, alpha: float = ALPHA) -> Estimate:
+    """Return the slope of equally spaced values by least squares, with Student bounds.
+
+    The residuals' lag-1 autocorrelation r, where positive, widens the error by √((1 + r)/(1 − r)).
+    """
+    n = times.size
+    if n < 4:
+        return NOTHING
+    away = times - times.mean()
+    weight = float(away @ away)
+    slope = float(away @ values) / weight
+    residuals = values - values.mean() - slope * away
+    scatter = float(residuals @ residuals)
+    lag = max(0.0, float(residuals[1:] @ residuals[:-1]) / scatter) if scatter > 0 else 0.0
+    widening = (1 + lag) / (1 - lag)
+    margin = student_quantile(1 - alpha, n - 2) * math.sqrt(scatter / (n - 2) / weight * widening)
+    return Estimate(slope, slope - margin, slope + margin, n, n / widening)
+
+
+def effective_size(series: NDArray[Any]) -> float:
+    """Return how many independent values would estimate the mean as well as this ordered series does.
+
+    n_effective = Var(x) / Var(mean), the smaller of two views: up to 4 096 block means, which show what neighbors
+    have in common, and 128 means of long blocks, which show a slow drift under quick noise. A constant series shows
+    no dependence: n.
+    """
+    n = series.size
+    values = np.asarray(series, np.float64)
+    variance = float(np.var(values))
+    if n < 4 or variance == 0:
+        return float(n)
+    size = _independent(_block_means(values, _FINE), variance, 1.0)
+    if n >= _COARSE * _LONG_BLOCK:
+        size = min(size, _independent(_block_means(values, _COARSE), variance, 0.0))
+    return float(np.clip(size, 1.0, n))
+
+
+def _independent(means: Array, variance: float, noise: float) -> float:
+    """Return variance ÷ Var(mean of the block means).
+
+    Var(mean) is the sum of their autocovariances, cut by Geyer's initial monotone sequence (Statistical Science 7,
+    1992) where a pair of them is not above `noise` standard deviations of its own error, freed from the bias of the
+    sample mean, and widened by the squared ratio of Student's to the normal quantile at the freedom the sum has left.
+    """
+    b = means.size
+    covariances = _autocovariances(means)
+    pairs = covariances[: b - b % 2].reshape(-1, 2).sum(axis=1)
+    is_noise = pairs <= noise * covariances[0] * math.sqrt(2 / b)
+    is_noise[0] = pairs[0] <= 0
+    last = int(np.argmax(is_noise)) if is_noise.any() else pairs.size
+    total = 2 * float(np.minimum.accumulate(pairs[:last]).sum()) - float(covariances[0])
+    if total <= 0:
+        return math.inf
+    freedom = b / max(1, 4 * last - 1)  # block means for each covariance, of both signs of the lag, in the sum
+    widening = (student_quantile(0.95, freedom) / _NORMAL) ** 2
+    return variance * b * max(1 - 1 / freedom, 0.25) / (total * widening)
+
+
+def _block_means(series: Array, count: int) -> Array:
+    if series.size <= count:
+        return series
+    edges = np.linspace(0, series.size, count + 1).astype(np.int64)
+    means: Array = np.add.reduceat(series, edges[:-1]) / np.diff(edges)
+    return means
+
+
+def _autocovariances(series: Array) -> Array:
+    n = series.size
+    size = 1 << (2 * n - 1).bit_length()
+    spectrum = np.fft.rfft(series - series.mean(), size)
+    covariances: Array = np.fft.irfft(np.abs(spectrum) ** 2, size)[:n] / n
+    return covariances

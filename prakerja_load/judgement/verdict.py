@@ -56,6 +56,7 @@ class ObjectiveResult:
     estimate: Estimate | None
     verdict: Verdict
     reason: str
+    untimed: Verdict | None = None  # what stands when no time can be trusted; None: nothing does
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,8 @@ class RampJudgement:
     arithmetic: tuple[str, ...] = ()
     disclosures: tuple[str, ...] = ()  # what was scaled down, co-location, lab defects
     series: Series = field(default_factory=Series)
+    throughput: Estimate | None = None  # journeys completed per second over the judged window
+    warm_up: Seconds = 0.0  # beginning of the ramp that is not judged; the charts shade it
 
 
 @dataclass(frozen=True)
@@ -163,3 +166,41 @@ class RunJudgement:
     ramps: tuple[RampJudgement, ...]
     environment: dict[str, str]
     not_tested: tuple[str, ...] = ()
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> int:
+    """Return the exit code of a run: 0 when every ramp is SUSTAINED, 1 when one is NOT_SUSTAINED, else 3."""
+    return worst(verdicts).exit_code
+
+
+def combine(
+    findings: Iterable[Finding], objectives: Iterable[ObjectiveResult], integrity: Integrity
+) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict of one ramp and what decided it.
+
+    The worst part is the whole. Accusing unsoundness leaves of every timing judgement INCONCLUSIVE, and of a success
+    only what no slow generator can cause; flattering unsoundness turns a SUSTAINED into INCONCLUSIVE; integrity is
+    excused by neither. A crash while judging is a finding that does not hold, or a part that is INCONCLUSIVE.
+    """
+    broken = [finding for finding in findings if not finding.holds and finding.kind != "note"]
+    is_accusing = any(finding.kind == "accusing" for finding in broken)
+    doubts = [f"{finding.rule}: {finding.observed}, allowed: {finding.allowed}" for finding in broken]
+    parts = [(integrity.verdict, "; ".join(integrity.reasons) or "integrity")]
+    parts += [_part(objective, is_accusing) for objective in objectives]
+    is_green = len(parts) > 1 and not broken
+    verdict = worst([*(part for part, _ in parts), Verdict.SUSTAINED if is_green else Verdict.INCONCLUSIVE])
+    if verdict is Verdict.SUSTAINED:
+        return verdict, ("every objective holds with its pessimistic bound, and every acknowledged write is stored",)
+    reasons = list(dict.fromkeys(reason for part, reason in parts if part is verdict))
+    decided = [*reasons, *doubts] if verdict is Verdict.NOT_SUSTAINED else [*doubts, *reasons]
+    return verdict, tuple(decided or ["no objective was judged"])
+
+
+def _part(objective: ObjectiveResult, is_accusing: bool) -> tuple[Verdict, str]:
+    """Return what is left of an objective; how many arrivals were judged for how long is no matter of their times."""
+    reason = f"{objective.name}: {objective.reason}"
+    if not is_accusing or objective.kind == "sample":
+        return objective.verdict, reason
+    if objective.untimed is None or objective.untimed is not objective.verdict:
+        return Verdict.INCONCLUSIVE, "no time can be judged: the generator may have been what was slow"
+    return objective.untimed, reason

@@ -1,0 +1,189 @@
+"""Accusing unsoundness: what could make the system look worse than it is makes every timing judgement INCONCLUSIVE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from prakerja_load.evidence.journal import Records
+from prakerja_load.judgement.case import Case, p99
+from prakerja_load.judgement.estimate import Array
+from prakerja_load.judgement.rule import Rulebook, Seen
+from prakerja_load.judgement.window import Window
+from prakerja_load.units import SECOND_NS, format_duration, format_share
+
+BOOK = Rulebook("accusing")
+
+CPU_LIMIT = 0.80
+CPU_SECONDS = 10
+LOST_TIME = 0.01  # share of the judged time that long delays of the generator may take
+LITTLE = 0.10
+SEEN_SECONDS = 0.90  # share of the judged seconds for which a worker must have given its vitals
+
+
+@BOOK.rule(
+    "lateness",
+    allowed="p99 ≤ max(10 ms, 10 % of the tightest objective)",
+    reason="what the generator is late is charged to the system",
+    advice="add workers, or move the generator to another machine",
+)
+def is_punctual(case: Case) -> Seen:
+    """Check that arrivals start when they are due."""
+    started = case.judged & case.history.is_started
+    late = case.history.arrivals["started"][started] / SECOND_NS - case.history.intended[started]
+    return _within(p99(late), case)
+
+
+@BOOK.rule(
+    "lateness of later steps",
+    allowed="p99 ≤ max(10 ms, 10 % of the tightest objective)",
+    reason="a request sent late inside a journey is charged to the system as well",
+    advice="add workers, or move the generator to another machine",
+)
+def keeps_pace(case: Case) -> Seen:
+    """Check that every first attempt is sent when it is due; a repeat may have been told to wait."""
+    late = case.history.seconds("started") - case.history.seconds("due")
+    return _within(p99(late[case.judged_requests & (case.history.samples["attempt"] == 0)]), case)
+
+
+@BOOK.rule(
+    "vitals",
+    allowed="every worker's vitals for 90 % of the judged seconds",
+    reason="a generator that cannot tell how it was may have been starved",
+    advice="add workers, or move the generator to another machine",
+)
+def shows_vitals(case: Case) -> Seen:
+    """Check that each worker wrote down its health."""
+    needed = SEEN_SECONDS * case.window.length - 1
+    seen = {worker: _in_window(vitals, case.window).size for worker, vitals in case.evidence.vitals.items()}
+    fewest = min(seen.values(), default=0)
+    return Seen(len(seen) >= max(1, case.evidence.ramp.workers) and fewest >= needed, f"{fewest} s at least")
+
+
+@BOOK.rule(
+    "generator CPU",
+    allowed="≤ 80 % of one core over any 10 s",
+    reason="a busy generator reads answers late",
+    advice="add workers, or move the generator to another machine",
+)
+def has_cpu_to_spare(case: Case) -> Seen:
+    """Check that no generator process was near the end of its core in any 10 s."""
+    shares = [_busiest(_in_window(vitals, case.window)["cpu"]) for vitals in case.evidence.vitals.values()]
+    own = [float(vital["cpu"]) for vital in case.controller.get("vitals") or () if _is_inside(vital, case.window)]
+    busiest = max([*shares, _busiest(np.array(own))], default=0.0)
+    return Seen(busiest <= CPU_LIMIT, f"at most {format_share(busiest)} over {CPU_SECONDS} s")
+
+
+@BOOK.rule(
+    "event-loop lag",
+    allowed="≤ 1 % of the judged time lost in delays above the lateness limit",
+    reason="while the loop stands still, every answer ages",
+    advice="add workers, or move the generator to another machine",
+)
+def has_a_quick_loop(case: Case) -> Seen:
+    """Check that the event loop never stood still for long."""
+    return _lost_time(case, "loop_lag")
+
+
+@BOOK.rule(
+    "garbage-collection pauses",
+    allowed="≤ 1 % of the judged time lost in pauses above the lateness limit",
+    reason="a pause of the generator reads like a pause of the system",
+    advice="add workers, or lower load.in_flight_limit",
+)
+def collects_quickly(case: Case) -> Seen:
+    """Check that collecting garbage did not stop the generator."""
+    return _lost_time(case, "gc_pause")
+
+
+@BOOK.rule(
+    "clock offset",
+    allowed="error of aligning hosts ≤ the lateness limit",
+    reason="times of two hosts compare only as well as their clocks are aligned",
+    advice="generate from one host, or fix its clock",
+)
+def shares_a_clock(case: Case) -> Seen:
+    """Check how well the clocks of several hosts were aligned; one host has one clock."""
+    error = max((abs(float(worker.get("clock_error", 0.0))) for worker in case.workers), default=0.0)
+    return _within(error, case)
+
+
+@BOOK.rule(
+    "result disk",
+    allowed="never full",
+    reason="a generator that waits for its disk is late",
+    advice="free disk space, and run again",
+)
+def has_disk_to_spare(case: Case) -> Seen:
+    """Check that no worker and no controller gave up for want of disk space."""
+    said = [
+        str(case.controller.get("stopped") or ""),
+        *(str(worker.get("reason") or "") for worker in case.workers),
+    ]
+    full = [text for text in said if "disk" in text.lower() or "no space" in text.lower()]
+    return Seen(not full, "; ".join(full) or "never full")
+
+
+@BOOK.rule(
+    "Little's law",
+    allowed="the gauges of the workers and λ·W of the samples agree within 10 %",
+    reason="the gauges count what is under way without reading a sample; where both disagree, one is wrong",
+    advice="look for samples or gauges that stopped",
+)
+def obeys_little(case: Case) -> Seen:
+    """Check L = λW for journeys (think time included) and for requests, against gauges that read no sample."""
+    if not case.history.is_recorded.all():
+        return Seen(True, "not compared: arrivals without a record are in the gauges only")
+    started = case.history.arrivals[case.history.is_started]
+    left = np.where(started["finished"] >= 0, started["finished"], np.iinfo(np.int64).max)
+    journeys = case.window.overlap(started["started"] / SECOND_NS, left / SECOND_NS) / case.window.length
+    requests = case.window.overlap(case.history.seconds("started"), case.history.seconds("finished"))
+    pairs = (
+        ("in flight", _gauge(case, "in_flight"), journeys),
+        ("requests under way", _gauge(case, "in_system"), requests / case.window.length),
+    )
+    holds = all(abs(gauge - derived) <= max(LITTLE * max(gauge, derived), 0.5) for _, gauge, derived in pairs)
+    return Seen(
+        holds, "; ".join(f"{name} {gauge:.1f} by gauge, {derived:.1f} by λ·W" for name, gauge, derived in pairs)
+    )
+
+
+def _within(seconds: float, case: Case) -> Seen:
+    limit = case.lateness_limit
+    return Seen(seconds <= limit, format_duration(max(0.0, seconds)), f"≤ {format_duration(limit)}")
+
+
+def _in_window(vitals: Records, window: Window) -> Records:
+    at = vitals["at"] / SECOND_NS
+    return vitals[(at > window.start) & (at <= window.stop)]
+
+
+def _is_inside(vital: Mapping[str, Any], window: Window) -> bool:
+    return window.start < float(vital.get("at", -1)) / SECOND_NS <= window.stop
+
+
+def _busiest(shares: Array) -> float:
+    """Return the highest mean over any 10 seconds in a row, or over all where there are fewer."""
+    if not shares.size:
+        return 0.0
+    width = min(CPU_SECONDS, shares.size)
+    sums = np.convolve(shares, np.ones(width), "valid")
+    return float(sums.max()) / width
+
+
+def _lost_time(case: Case, name: str) -> Seen:
+    limit = case.lateness_limit
+    lost = 0.0
+    for vitals in case.evidence.vitals.values():
+        delays = _in_window(vitals, case.window)[name]
+        lost = max(lost, float(delays[delays > limit].sum()) / case.window.length)
+    return Seen(lost <= LOST_TIME, f"{format_share(lost)} of the time in delays above {format_duration(limit)}")
+
+
+def _gauge(case: Case, name: str) -> float:
+    """Return the time-weighted mean of a gauge over the judged window, all workers added; NaN without vitals."""
+    means = [_in_window(vitals, case.window)[name] for vitals in case.evidence.vitals.values()]
+    return sum(float(mean.mean()) if mean.size else math.nan for mean in means) if means else math.nan
