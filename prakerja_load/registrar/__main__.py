@@ -1,0 +1,22 @@
+"""`python -m prakerja_load.registrar`: the reference registration server as a process."""
+
+from __future__ import annotations
+
+import sys
+
+from prakerja_load.errors import PrakerjaLoadError
+from prakerja_load.registrar import serving, settings
+
+
+def main() -> int:
+    """Serve until told to stop and return the exit status."""
+    try:
+        serving.run(settings.parse())
+    except PrakerjaLoadError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the registrar remembers: durable, unique by constraint, written in groups."""

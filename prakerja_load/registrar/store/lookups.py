@@ -1,0 +1,106 @@
+"""What is read outside a write: committed rows only, through a connection of its own."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import apsw
+import msgspec
+
+from prakerja_load.registrar.messages import Status, WavePage
+from prakerja_load.registrar.rules import is_wave_open
+from prakerja_load.registrar.store.effects import PHOTO_NAMES
+
+_LOGIN = """
+SELECT a.account, coalesce(a.password, i.password), a.import IS NOT NULL OR c.account IS NOT NULL
+FROM accounts AS a LEFT JOIN imports AS i ON i.import = a.import
+LEFT JOIN email_confirmations AS c ON c.account = a.account
+WHERE a.email = ? AND a.copy = 0
+"""
+_STATUS = """
+SELECT import IS NOT NULL,
+       EXISTS (SELECT 1 FROM email_confirmations WHERE account = a.account),
+       EXISTS (SELECT 1 FROM identities WHERE account = a.account),
+       EXISTS (SELECT 1 FROM profiles WHERE account = a.account),
+       EXISTS (SELECT 1 FROM phone_confirmations WHERE account = a.account),
+       EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed)
+FROM accounts AS a WHERE account = ?
+"""
+
+
+class LoginRow(msgspec.Struct, frozen=True):
+    """What a log-in is checked against."""
+
+    account: int
+    password: str
+    is_confirmed: bool
+
+
+class Lookups:
+    """The queries of the journey's reading steps."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._execute = connection.cursor().execute
+
+    def login(self, email: str) -> LoginRow | None:
+        """Return the account with this (lower-case) address, or None."""
+        row = self.first(_LOGIN, (email,))
+        return LoginRow(row[0], row[1], bool(row[2])) if row else None
+
+    def status(self, account: int) -> Status | None:
+        """Return how far an account has come, or None when there is none; an import counts as complete."""
+        row = self.first(_STATUS, (account,))
+        if row is None:
+            return None
+        is_imported, email, nik, profile, phone, test = map(bool, row)
+        photos = self.all("SELECT kind FROM photos WHERE account = ? ORDER BY kind", (account,))
+        joined = self.all("SELECT wave FROM joins WHERE account = ? AND copy = 0 ORDER BY wave", (account,))
+        return Status(
+            account,
+            email_confirmed=is_imported or email,
+            nik_checked=nik,
+            profile_complete=profile,
+            photos=[PHOTO_NAMES[kind] for (kind,) in photos],
+            phone_confirmed=is_imported or phone,
+            test_passed=is_imported or test,
+            joined=[wave for (wave,) in joined],
+        )
+
+    def is_checked(self, nik: int, account: int) -> bool:
+        """Tell whether a NIK belongs to an account, or the account has one."""
+        return self.first("SELECT 1 FROM identities WHERE nik = ? OR account = ? LIMIT 1", (nik, account)) is not None
+
+    def wave_page(self, now: float) -> WavePage:
+        """Return the current wave as everybody may see it."""
+        wave, name, quota, joined, opens_at, closes_at = self.first(
+            "SELECT wave, name, quota, joined, opens_at, closes_at FROM waves ORDER BY wave DESC LIMIT 1"
+        )
+        is_open = is_wave_open(opens_at, closes_at, now)
+        return WavePage(wave, name, _time(opens_at), _time(closes_at), quota, joined, is_open)
+
+    def code_sent_to(self, recipient: str) -> int | None:
+        """Return the newest code sent to an e-mail address or phone number, or None."""
+        if recipient.isascii() and recipient.isdigit() and len(recipient) <= 15:
+            row = self.first("SELECT code FROM phones WHERE phone = ?", (int(recipient),))
+        else:
+            row = self.first("SELECT code FROM accounts WHERE email = ? AND copy = 0", (recipient.lower(),))
+        return row[0] if row else None
+
+    def first(self, statement: str, bindings: tuple[Any, ...] = ()) -> Any:
+        """Return the first row of a query, or None."""
+        rows = self.all(statement, bindings)
+        return rows[0] if rows else None
+
+    def all(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
+        """Return every row of a query and end its snapshot."""
+        return list(self._execute(statement, bindings).fetchall())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _time(unix: float | None) -> datetime.datetime | None:
+    return None if unix is None else datetime.datetime.fromtimestamp(unix, datetime.UTC)

@@ -1,0 +1,39 @@
+"""Bearer tokens: account and expiry, signed with HMAC-SHA-256, nothing kept on the server."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import struct
+
+_CLAIMS = struct.Struct(">QI")  # account, expiry in Unix seconds
+_MAC_SIZE = 16
+LIFETIME = 3600  # seconds; longer than the 25–40 minutes of a session
+
+
+class TokenSigner:
+    """Issues and checks tokens under one key; a token is 38 characters of base64url."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, account: int, now: float) -> str:
+        """Return a token for the account that expires LIFETIME seconds from `now` (Unix time)."""
+        claims = _CLAIMS.pack(account, int(now) + LIFETIME)
+        return base64.urlsafe_b64encode(claims + self._mac(claims)).rstrip(b"=").decode("ascii")
+
+    def account_of(self, token: bytes, now: float) -> int | None:
+        """Return the account a token was issued for, or None when it is foreign, altered or expired."""
+        try:
+            raw = base64.b64decode(token + b"==", altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        claims, mac = raw[: _CLAIMS.size], raw[_CLAIMS.size :]
+        if len(claims) != _CLAIMS.size or not hmac.compare_digest(mac, self._mac(claims)):
+            return None
+        account, expires = _CLAIMS.unpack(claims)
+        return int(account) if now < expires else None
+
+    def _mac(self, claims: bytes) -> bytes:
+        return hmac.digest(self._key, claims, "sha256")[:_MAC_SIZE]
