@@ -1,0 +1,201 @@
+"""The controller process: a Locust master without its own load, which leads the workers through one ramp.
+
+    python -m prakerja_load.driver.controller RAMP_DIR [--port P] [--workers K]
+
+Reads RAMP_DIR/ramp.json, prints one JSON object a line (listening, started, progress each second, finished, failed)
+and leaves RAMP_DIR/controller.json. Ends with 0 when the ramp came to an end, however it ended, and with the code of
+errors.py otherwise. SIGINT or SIGTERM stops the offering and drains; a second one cuts the drain short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# the controller needs none of Locust's clients, and its own calls should stay what they are
+os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.rpc import Message
+from locust.runners import MasterRunner
+
+from prakerja_load.driver import guard
+from prakerja_load.driver.assignment import Assignment, load
+from prakerja_load.driver.conductor import Conductor
+from prakerja_load.driver.gauge import Vitals
+from prakerja_load.driver.message import KIND, Order, pack
+from prakerja_load.driver.watch import Watch
+from prakerja_load.errors import AuthorizationError, EvidenceError, HarnessError, PrakerjaLoadError
+from prakerja_load.evidence.run_directory import CONTROLLER, write_json
+from prakerja_load.journey.forecast import forecast
+from prakerja_load.units import SECOND_NS, Seconds
+
+TICK: Seconds = 0.1
+LOOPBACK = "127.0.0.1"
+_LINGER = 1000  # milliseconds for the last messages to leave
+_MOST_VITALS = 7200
+
+
+class Master(MasterRunner):
+    """A Locust master that merges statistics of workers it leads, and of no others."""
+
+    def __init__(self, environment: Environment, host: str, port: int) -> None:
+        self.led: set[str] = set()
+        self.refused = 0
+        super().__init__(environment, host, port)
+
+    def handle_message(self, client_id: str, msg: Message) -> None:
+        """Refuse statistics that a stranger reports; Locust itself would add them up."""
+        if msg.type == "stats" and client_id not in self.led:
+            self.refused += bool(msg.data["stats_total"]["num_requests"])
+            return
+        super().handle_message(client_id, msg)
+
+
+class Controller:
+    """One ramp led from here; `run` returns the exit code."""
+
+    def __init__(self, folder: Path, task: Assignment, workers: int, port: int) -> None:
+        self._folder, self._task = folder, task
+        self._environment = Environment()
+        self._runner: Master = self._environment._create_runner(Master, LOOPBACK, port)
+        self._runner.register_message(KIND, self._hear)
+        self._watch = Watch(task)
+        self._conductor = Conductor(
+            task.run,
+            task.schedule(),
+            self._send,
+            time.perf_counter_ns,
+            workers=workers,
+            drain=task.drain,
+            tolerates_loss=task.tolerate_worker_loss,
+            listen=lambda beat: self._watch.listen(beat, time.perf_counter_ns()),
+        )
+        self._vitals = Vitals()
+        self._seconds: list[dict[str, float]] = []
+        self._signals = 0
+        self._checked = time.perf_counter_ns()
+
+    def run(self) -> int:
+        """Lead the ramp to its end and write controller.json; raises what keeps it from beginning."""
+        target = self._authorize()
+        guard.reach(target)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            gevent.signal_handler(number, self._interrupt)
+        say("listening", port=self._runner.server.port, pid=os.getpid())
+        checks = gevent.spawn(self._keep_checking, target)
+        try:
+            self._lead()
+        finally:
+            checks.kill()
+            self._record()
+        self._runner.server.socket.close(_LINGER)
+        if self._conductor.is_failed:
+            say("failed", reason=self._conductor.stopped, exit_code=HarnessError.exit_code)
+            return HarnessError.exit_code
+        say("finished", **self._counts())
+        return 0
+
+    def _lead(self) -> None:
+        conductor, has_begun, next_second = self._conductor, False, time.perf_counter_ns()
+        while not conductor.is_over:
+            conductor.tick()
+            self._runner.led = {worker.client for worker in conductor.workers.values()}
+            if conductor.epoch is not None and not has_begun:
+                has_begun = True
+                say("started", epoch_ns=conductor.epoch, workers=len(conductor.workers))
+            if has_begun and time.perf_counter_ns() >= next_second:
+                next_second += SECOND_NS
+                self._each_second()
+            gevent.sleep(TICK)
+
+    def _each_second(self) -> None:
+        cpu, _, rss = self._vitals.read()
+        self._seconds.append({"at": self._conductor.elapsed, "cpu": cpu, "rss": rss})
+        if len(self._seconds) > _MOST_VITALS:
+            del self._seconds[::2]
+        say("progress", **msgspec.to_builtins(self._watch.look(self._conductor, time.perf_counter_ns())))
+
+    def _hear(self, environment: Environment, msg: Message) -> None:  # noqa: ARG002 (Locust's signature)
+        self._conductor.hear(msg.node_id, msg.data)
+
+    def _send(self, client: str, order: Order) -> None:
+        self._runner.send_message(KIND, pack(order), client_id=client)
+
+    def _interrupt(self) -> None:
+        self._signals += 1
+        self._conductor.is_interrupted = True
+        self._conductor.stop("interrupted", None if self._signals == 1 else 0.0)
+
+    def _authorize(self) -> guard.Target:
+        task = self._task
+        planned = task.rate * forecast(task.make_journey(task.population())).requests
+        return guard.authorize(task.target_url, authorized_by=task.authorized_by, planned=planned, ca_file=task.ca_file)
+
+    def _keep_checking(self, target: guard.Target) -> None:
+        """Ask a target that is not this machine again and again; stop at once when it no longer consents."""
+        if target.is_loopback:
+            return
+        planned = self._task.rate * forecast(self._task.make_journey(self._task.population())).requests
+        while True:
+            gevent.sleep(guard.RECHECK_EVERY)
+            try:
+                # in a thread of its own, so that the workers go on hearing this process
+                gevent.get_hub().threadpool.apply(
+                    guard.recheck,
+                    (target,),
+                    {"authorized_by": self._task.authorized_by, "planned": planned, "ca_file": self._task.ca_file},
+                )
+            except AuthorizationError as withdrawn:
+                self._conductor.stop(f"authorisation withdrawn: {withdrawn}", 0.0)
+                return
+
+    def _counts(self) -> dict[str, Any]:
+        record = self._conductor.record()
+        totals = msgspec.structs.asdict(self._conductor.totals())
+        return {**totals, "not_started": record["not_started"], "stopped": record["stopped"]}
+
+    def _record(self) -> None:
+        record = self._conductor.record()
+        record["foreign_messages"] += self._runner.refused
+        # what Locust's own messaging brought, counted independently of the totals that the workers acknowledge
+        record["merged_samples"] = self._environment.stats.total.num_requests
+        record["vitals"] = self._seconds
+        write_json(self._folder / CONTROLLER, record)
+
+
+def say(event: str, **facts: object) -> None:
+    """Print one event as a line of JSON; nobody listening is no reason to stop."""
+    try:
+        sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (for the rest of the process)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the controller and return its exit code."""
+    parser = argparse.ArgumentParser(prog="prakerja_load.driver.controller")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 picks a free one")
+    parser.add_argument("--workers", type=int, help="default: as many as ramp.json says")
+    options = parser.parse_args(arguments)
+    try:
+        task = load(options.folder)
+        return Controller(options.folder, task, options.workers or task.workers, options.port).run()
+    except (PrakerjaLoadError, EvidenceError) as error:
+        say("failed", reason=str(error), exit_code=error.exit_code)
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Gauges that count what is under way without reading a sample, and the vitals of this process each second."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STATM = Path("/proc/self/statm")
+
+
+class Gauge:
+    """A level over time, and its mean since it was last asked."""
+
+    __slots__ = ("_area", "_since", "_start", "level")
+
+    def __init__(self, now: Nanoseconds) -> None:
+        self.level = 0
+        self._area = 0
+        self._since = self._start = now
+
+    def change(self, by: int, now: Nanoseconds) -> None:
+        """Move the level; `now` never falls."""
+        self._area += self.level * (now - self._since)
+        self._since = now
+        self.level += by
+
+    def mean(self, now: Nanoseconds) -> float:
+        """Return the time-weighted mean since the last call, and begin anew."""
+        self.change(0, now)
+        length = now - self._start
+        mean = self._area / length if length else float(self.level)
+        self._area, self._start = 0, now
+        return mean
+
+
+class Vitals:
+    """CPU, memory and garbage-collection pauses of this process between two readings."""
+
+    def __init__(self, clock: Callable[[], Nanoseconds] = time.perf_counter_ns) -> None:
+        self._clock = clock
+        self._cpu_before = time.process_time()
+        self._read_before = clock()
+        self._collecting_since: Nanoseconds = 0
+        self._longest_pause: Nanoseconds = 0
+
+    def watch_garbage(self) -> None:
+        """Begin to measure pauses for garbage collection."""
+        gc.callbacks.append(self._collected)
+
+    def unwatch_garbage(self) -> None:
+        """Stop measuring pauses."""
+        if self._collected in gc.callbacks:
+            gc.callbacks.remove(self._collected)
+
+    def read(self) -> tuple[float, Seconds, int]:
+        """Return (CPU seconds ÷ wall seconds, longest pause, resident bytes) since the last reading."""
+        now, cpu = self._clock(), time.process_time()
+        share = (cpu - self._cpu_before) * SECOND_NS / max(1, now - self._read_before)
+        pause = self._longest_pause / SECOND_NS
+        self._cpu_before, self._read_before, self._longest_pause = cpu, now, 0
+        return share, pause, resident()
+
+    def _collected(self, phase: str, _: dict[str, int]) -> None:
+        now = self._clock()
+        if phase == "start":
+            self._collecting_since = now
+        else:
+            self._longest_pause = max(self._longest_pause, now - self._collecting_since)
+
+
+def resident() -> int:
+    """Return the resident memory of this process in bytes, 0 where the system does not tell."""
+    try:
+        return int(_STATM.read_text().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def calm_garbage() -> None:
+    """Keep garbage collection from stopping the load.
+
+    What exists now is never looked at again (`gc.freeze`), and the oldest generation is collected practically never:
+    it would walk every registrant under way, tens of milliseconds long, to find nothing, because a registrant who has
+    left is freed by reference counting. The young generations are collected as usual, and their pauses are recorded.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 100_000)

@@ -1,0 +1,70 @@
+"""What one process offers: journeys, people, times and the target, made ready from an assignment."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+from prakerja_load.applicants.population import Population
+from prakerja_load.arrivals.schedule import Schedule
+from prakerja_load.driver.assignment import Assignment
+from prakerja_load.driver.client import Endpoint
+from prakerja_load.driver.guard import Target
+from prakerja_load.driver.wire import LAB_TOKEN, RequestWriter, user_agent
+from prakerja_load.journey.step import Journey
+from prakerja_load.units import Seconds
+
+_OTHER_FILES = 256  # descriptors kept for everything that is no registrant's connection
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is offered, to whom, and where the evidence goes (nowhere when `directory` is None)."""
+
+    run: str
+    journey: Journey
+    population: Population
+    first_person: int
+    schedule: Schedule
+    endpoint: Endpoint
+    write: RequestWriter
+    patience: Seconds
+    is_reusing: bool
+    in_flight_limit: int
+    directory: Path | None
+
+
+def make_offer(task: Assignment, target: Target, directory: Path | None) -> Offer:
+    """Return the offer of an assignment; the laboratory token comes from the environment.
+
+    The first people are made here, so that no arrival waits for the lists that names and places come from.
+    """
+    population = task.population()
+    population.applicant(task.first_person)
+    schedule = task.schedule()
+    schedule.times(0, 1)
+    agent = user_agent(task.run, task.contact)
+    return Offer(
+        run=task.run,
+        journey=task.make_journey(population),
+        population=population,
+        first_person=task.first_person,
+        schedule=schedule,
+        endpoint=target.endpoint(task.ca_file),
+        write=RequestWriter(target.authority, agent, os.environ.get(LAB_TOKEN, "")),
+        patience=task.patience,
+        is_reusing=task.connection == "reuse",
+        in_flight_limit=min(task.in_flight_limit, most_connections()),
+        directory=directory,
+    )
+
+
+def most_connections() -> int:
+    """Raise the limit of open files as far as allowed, and return how many connections it leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = 2**31 if hard == resource.RLIM_INFINITY else hard
+    return max(1, most - _OTHER_FILES)

@@ -1,0 +1,222 @@
+"""A scenario's open arrivals inside the stock `locust` command: leading in the master, playing in the workers, or both.
+
+The same conductor, attendant and offering as everywhere; Locust's own statistics are all the evidence there is.
+"""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgspec
+from locust.env import Environment
+
+from prakerja_load.applicants import stream
+from prakerja_load.driver import guard
+from prakerja_load.driver.assignment import Assignment, today
+from prakerja_load.driver.attendant import BEAT_EVERY, Attendant
+from prakerja_load.driver.conductor import Conductor
+from prakerja_load.driver.feed import Feed
+from prakerja_load.driver.gauge import calm_garbage
+from prakerja_load.driver.message import Order, Report
+from prakerja_load.driver.offer import make_offer
+from prakerja_load.driver.offering import Offering
+from prakerja_load.driver.wire import LAB_TOKEN
+from prakerja_load.errors import HarnessError, UsageError
+from prakerja_load.journey.forecast import forecast
+from prakerja_load.journey.journeys import make_journey
+from prakerja_load.journey.options import JourneyOptions
+from prakerja_load.scenario import CAPACITY, Scenario, plan_ramp
+from prakerja_load.scenario import load as load_scenario
+from prakerja_load.units import Seconds
+
+SCENARIO = "PRAKERJA_SCENARIO"
+RAMP = "PRAKERJA_RAMP"
+TARGET = "PRAKERJA_TARGET"
+"""Environment variables: the scenario's file, the number of its ramp (1), and the target where --host names none."""
+
+TICK: Seconds = 0.1
+HALT_WITHIN: Seconds = 5.0
+"""How long registrants under way are waited for when Locust stops, unless --stop-timeout says otherwise."""
+
+logger = logging.getLogger(__name__)
+
+
+class Share:
+    """What one process plays of the load; `settle` hands Locust's own statistics over before the last word is said."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        task: Assignment,
+        number: int,
+        send: Callable[[Report], None],
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        target = guard.authorize(task.target_url, authorized_by=task.authorized_by, ca_file=task.ca_file)
+        offer = make_offer(task, target, None)
+        self._offering = Offering(offer)
+        self.attendant = Attendant(self._offering, send, run=task.run, worker=number, drain=task.drain)
+        feed = Feed(environment.stats, offer.journey.steps, self._offering.methods, lambda: self.attendant.wall_epoch)
+        self.attendant.show(feed.add)
+        self._settle = settle
+        self._playing = gevent.spawn(self._play)
+
+    def _play(self) -> None:
+        calm_garbage()
+        sys.setswitchinterval(0.0005)
+        thread = gevent.get_hub().threadpool.spawn(self._offering.run)
+        while not thread.ready():
+            self.attendant.beat()
+            thread.wait(BEAT_EVERY)
+        thread.get()
+        self.attendant.show_rest()
+        self._settle()
+        self.attendant.finish()
+
+    def halt(self, drain: Seconds) -> None:
+        """Start nothing more, and wait until every sample is counted."""
+        self.attendant.stop("locust stopped", round(drain * 1e9))
+        self._playing.join(drain + 2)
+
+
+class Lead:
+    """The load led from this process; `over` is called when it has come to its end by itself."""
+
+    def __init__(
+        self, task: Assignment, workers: int, send: Callable[[str, Order], None], over: Callable[[], None]
+    ) -> None:
+        self.conductor = Conductor(
+            task.run, task.schedule(), send, time.perf_counter_ns, workers=workers, drain=task.drain
+        )
+        self._over = over
+        self._task = task
+        self._target = guard.authorize(
+            task.target_url,
+            authorized_by=task.authorized_by,
+            planned=task.rate * forecast(task.make_journey(task.population())).requests,
+            ca_file=task.ca_file,
+        )
+        guard.reach(self._target)
+        introduce(task, self._target)
+        self._leading = gevent.spawn(self._lead)
+        self._checking = gevent.spawn(self._check)
+
+    def _lead(self) -> None:
+        conductor = self.conductor
+        while not conductor.is_over:
+            conductor.tick()
+            gevent.sleep(TICK)
+        self._checking.kill()
+        if conductor.stopped:
+            logger.warning("The load ended early: %s", conductor.stopped)
+        gevent.spawn(self._over)
+
+    def _check(self) -> None:
+        while not self._target.is_loopback:
+            gevent.sleep(guard.RECHECK_EVERY)
+            try:
+                guard.recheck(
+                    self._target, authorized_by=self._task.authorized_by, planned=0.0, ca_file=self._task.ca_file
+                )
+            except UsageError as withdrawn:
+                self.conductor.stop(f"authorisation withdrawn: {withdrawn}", 0.0)
+                return
+
+    def halt(self, drain: Seconds) -> None:
+        """Offer nothing more, and wait until every worker has reported its end."""
+        if not self.conductor.is_over:
+            self.conductor.stop("locust stopped", drain)
+            self._leading.join(drain + 12)
+
+
+def assign(host: str | None, workers: int) -> Assignment:
+    """Return the assignment of the scenario that the environment names, for new people; raises UsageError."""
+    scenario = load_scenario(Path(os.environ.get(SCENARIO, "scenarios/smoke.toml")))
+    url = host or os.environ.get(TARGET) or scenario.target.url
+    if not url:
+        raise UsageError(f"no target: give --host, {TARGET} or the scenario's target.url")
+    options = _journey_options(scenario)
+    load = scenario.load
+    plan = plan_ramp(scenario, int(os.environ.get(RAMP, "1")), forecast(make_journey(options)).think_time)
+    return Assignment(
+        run=f"l{secrets.token_hex(5)}",
+        name=plan.name,
+        target_url=url,
+        authorized_by=scenario.target.authorized_by or "",
+        contact=scenario.target.contact or "",
+        seed=scenario.seed,
+        dialable_phones=scenario.applicants.dialable_phones,
+        # the store may hold the people of an earlier run
+        first_person=secrets.randbelow(max(1, CAPACITY - plan.count)),
+        count=plan.count,
+        rate=plan.rate,
+        warm_up=plan.warm_up,
+        hold=plan.hold,
+        drain=load.drain,
+        curve=plan.curve.stages(),
+        schedule_seed=plan.seed,
+        process=plan.process,
+        journey=options,
+        workers=workers,
+        connection=load.connection,
+        in_flight_limit=load.in_flight_limit,
+        patience=load.patience,
+        tolerate_worker_loss=load.tolerate_worker_loss,
+    )
+
+
+def _journey_options(scenario: Scenario) -> JourneyOptions:
+    choice = scenario.journey
+    if choice.name != "new-applicant":
+        raise UsageError(f"journey {choice.name} needs a prefilled store: prakerja-load run")
+    behavior: dict[str, Any] = choice.behavior.model_dump()
+    return JourneyOptions(
+        seed=scenario.seed,
+        today=today(datetime.datetime.now(datetime.UTC)),
+        name=choice.name,
+        funnel=choice.funnel,
+        think_time_scale=choice.think_time_scale,
+        photo_size=choice.photo_size,
+        **behavior,
+    )
+
+
+def introduce(task: Assignment, target: guard.Target) -> None:
+    """Make the people of the run known to a laboratory's civil registry; a real system knows its own."""
+    token = os.environ.get(LAB_TOKEN, "")
+    if not token or not target.is_loopback:
+        return
+    connection = http.client.HTTPConnection(target.addresses[0], target.port, timeout=60)
+    people = stream.civil_lines(
+        task.seed, task.first_person, task.first_person + task.count, dialable=task.dialable_phones
+    )
+    headers = {"Lab-Token": token, "Content-Type": "application/x-ndjson"}
+    try:
+        connection.request("POST", "/lab/civil", people, headers)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise HarnessError(f"the laboratory of {target.authority} does not answer: {error}") from error
+    finally:
+        connection.close()
+    if status not in (http.client.OK, http.client.NOT_FOUND):
+        raise HarnessError(f"the laboratory of {target.authority} answered {status}")
+
+
+def packed_assignment(task: Assignment, number: int) -> dict[str, Any]:
+    """Return an assignment as plain values for one worker."""
+    return {"worker": number, "task": msgspec.to_builtins(task)}
+
+
+def unpack_assignment(packed: dict[str, Any]) -> tuple[Assignment, int]:
+    """Return (assignment, number) that the master sent."""
+    return msgspec.convert(packed["task"], Assignment), int(packed["worker"])

@@ -1,0 +1,139 @@
+"""The Locust User of the stock command: one of it stands for all registrants of its process.
+
+    locust -f locustfiles/registration.py --host http://127.0.0.1:8020 [--headless -t 60s] [--processes N] [--csv …]
+
+Registrants are not Users: a User is a loop that waits for its answers, a registrant arrives when the schedule says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from locust import User, events, task
+from locust.env import Environment
+from locust.rpc import Message
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+from prakerja_load.driver.message import KIND, Order, Report, pack
+from prakerja_load.driver.stock import HALT_WITHIN, Lead, Share, assign, packed_assignment, unpack_assignment
+from prakerja_load.errors import PrakerjaLoadError
+
+_ASSIGNMENT = f"{KIND}-assignment"
+
+logger = logging.getLogger(__name__)
+
+
+class RegistrantUser(User):
+    """Open arrivals of the scenario that PRAKERJA_SCENARIO names; derive from it in a locustfile."""
+
+    abstract = True
+    fixed_count = 1
+
+    @task
+    def be_present(self) -> None:
+        """Let Locust see that somebody is there; the registrants live beside it."""
+        gevent.sleep(1)
+
+
+class Stock:
+    """The load of one stock Locust process, from each start of a test to its stop."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._runner: Any = environment.runner
+        self._lead: Lead | None = None
+        self._share: Share | None = None
+        hooks: Any = environment.events  # untyped in Locust
+        if isinstance(self._runner, MasterRunner | WorkerRunner):
+            self._runner.register_message(KIND, self._hear)
+        if isinstance(self._runner, WorkerRunner):
+            # in a greenlet of its own: the first people and places take longer than a heartbeat
+            self._runner.register_message(_ASSIGNMENT, self._take, concurrent=True)
+        else:
+            hooks.test_start.add_listener(self._start)
+        hooks.test_stopping.add_listener(self._stop)
+
+    def _start(self, **_: Any) -> None:
+        gevent.spawn(self._guarded, self._begin)
+
+    def _guarded(self, begin: Callable[[], None]) -> None:
+        """Begin, or end Locust with a message and the exit code that says why not."""
+        try:
+            begin()
+        except PrakerjaLoadError as error:
+            logger.error("%s", error)
+            self._environment.process_exit_code = error.exit_code
+            self._runner.quit()
+
+    def _begin(self) -> None:
+        host = self._environment.host
+        if isinstance(self._runner, LocalRunner):
+            assignment = assign(host, 1)
+            self._lead = Lead(assignment, 1, self._send_here, self._over)
+            self._share = Share(self._environment, assignment, 0, self._report_here)
+            return
+        clients = sorted(self._runner.clients)
+        assignment = assign(host, len(clients))
+        self._lead = Lead(assignment, len(clients), self._send, self._over)
+        for number, client in enumerate(clients):
+            self._runner.send_message(_ASSIGNMENT, packed_assignment(assignment, number), client_id=client)
+
+    def _take(self, environment: Environment, msg: Message) -> None:
+        assignment, number = unpack_assignment(msg.data)
+        self._guarded(lambda: self._play(environment, *unpack_assignment(msg.data)))
+        logger.info("Playing share %d of run %s", number, assignment.run)
+
+    def _play(self, environment: Environment, assignment: Any, number: int) -> None:
+        self._share = Share(environment, assignment, number, self._report, self._runner._send_stats)
+
+    def _stop(self, **_: Any) -> None:
+        drain = self._environment.stop_timeout or HALT_WITHIN
+        if self._lead is not None:
+            self._lead.halt(drain)
+        if self._share is not None:
+            self._share.halt(drain)
+        self._lead = self._share = None
+
+    def _over(self) -> None:
+        """End the test, because its last registrant has left."""
+        if self._lead is None:
+            return
+        options = self._environment.parsed_options
+        if options is not None and options.headless:
+            self._runner.quit()
+        else:
+            self._runner.stop()
+
+    # messages
+
+    def _hear(self, environment: Environment, msg: Message) -> None:  # noqa: ARG002 (Locust's signature)
+        if self._lead is not None:
+            self._lead.conductor.hear(msg.node_id, msg.data)
+        elif self._share is not None:
+            self._share.attendant.hear(msg.data)
+
+    def _send(self, client: str, order: Order) -> None:
+        self._runner.send_message(KIND, pack(order), client_id=client)
+
+    def _report(self, report: Report) -> None:
+        self._runner.send_message(KIND, pack(report))
+
+    def _send_here(self, client: str, order: Order) -> None:  # noqa: ARG002 (there is only one)
+        if self._share is not None:
+            self._share.attendant.hear(pack(order))
+
+    def _report_here(self, report: Report) -> None:
+        if self._lead is not None:
+            self._lead.conductor.hear("here", pack(report))
+
+
+def _attach(environment: Environment, **_: Any) -> None:
+    if any(issubclass(user, RegistrantUser) for user in environment.user_classes):
+        Stock(environment)
+
+
+_init: Any = events.init  # untyped in Locust
+_init.add_listener(_attach)

@@ -1,0 +1,1 @@
+"""One scenario run once: from an empty run directory to a closed one."""

@@ -1,0 +1,206 @@
+"""A whole run: the ramps of a scenario one after another, judged, and reported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from prakerja_load.arrivals.ramp import RampPlan
+from prakerja_load.clock import Clock, RealClock
+from prakerja_load.errors import HarnessError, Problem, ScenarioError
+from prakerja_load.evidence.progress import Progress
+from prakerja_load.evidence.run_directory import ENVIRONMENT, RUN, SCENARIO, RunDirectory, write_bytes
+from prakerja_load.judgement import plan as planning
+from prakerja_load.judgement.judge import judge_run
+from prakerja_load.judgement.record import write_verdict
+from prakerja_load.judgement.verdict import RunJudgement, Verdict
+from prakerja_load.report.live import Live
+from prakerja_load.report.write import write_reports
+from prakerja_load.scenario import Scenario, digest, load
+from prakerja_load.trial import environment, ramp
+from prakerja_load.trial.process import split_cores
+from prakerja_load.trial.system import System
+from prakerja_load.trial.target import reached
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for on the command line."""
+
+    scenario: Path
+    settings: tuple[str, ...] = ()
+    ramps: tuple[int, ...] = ()  # numbers from 1; empty: all
+    reports: Path = Path("reports")
+    undecidable: bool = False  # run although the plan says that no verdict can be reached
+
+
+@dataclass(frozen=True, eq=False)
+class Voyage:
+    """A run under way: its directory, its scenario and what it chose once."""
+
+    directory: RunDirectory
+    scenario: Scenario
+    run: str
+    numbers: tuple[int, ...]
+    clock: Clock
+    display: Live
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)  # of prefilled people
+
+    @cached_property
+    def plans(self) -> dict[int, RampPlan]:
+        """Return what each chosen ramp will offer, by its number."""
+        ramps = (outlook.ramp for outlook in planning.plan(self.scenario).ramps)
+        return {one.number: one for one in ramps if one.number in self.numbers}
+
+
+def start(order: Order, display: Live, clock: Clock | None = None) -> RunJudgement:
+    """Run what was ordered in a new run directory, and return its judgement.
+
+    Raises ScenarioError before anything is sent when the scenario is wrong or cannot reach a verdict, and
+    AuthorizationError when the target did not consent. What ends a run early is judged as far as it came.
+    """
+    clock = clock or RealClock()
+    scenario = load(order.scenario, order.settings)
+    numbers = _numbers(order, scenario)
+    if not order.undecidable:
+        planning.refuse_undecidable(planning.plan(_only(scenario, numbers)), str(order.scenario))
+    name = f"{clock.wall():%Y%m%dT%H%M%SZ}-{scenario.name}-{scenario.seed}"
+    directory = RunDirectory.create(order.reports / name)
+    write_bytes(directory.file(SCENARIO), order.scenario.read_bytes())
+    run = f"k{secrets.token_hex(4)}"
+    directory.write(ENVIRONMENT, environment.describe())
+    directory.write(
+        RUN,
+        {
+            "schema": SCHEMA,
+            "run": run,
+            "name": scenario.name,
+            "seed": scenario.seed,
+            "created": f"{clock.wall():%Y-%m-%dT%H:%M:%SZ}",
+            "scenario_digest": digest(scenario),
+            "overrides": list(order.settings),
+            "ramps": list(numbers),
+        },
+    )
+    return _sail(Voyage(directory, scenario, run, numbers, clock, display))
+
+
+def resume(path: Path, display: Live, clock: Clock | None = None) -> RunJudgement:
+    """Finish a run that was cut off: closed ramps stay as they are, a ramp that was not closed is run anew.
+
+    The evidence of the ramp that was cut off is set aside, not deleted; its people are not used again.
+    """
+    directory = RunDirectory.open(path)
+    said = directory.read(RUN)
+    scenario = load(directory.file(SCENARIO), [str(override) for override in said["overrides"]])
+    numbers = tuple(int(number) for number in said["ramps"])
+    voyage = Voyage(directory, scenario, str(said["run"]), numbers, clock or RealClock(), display)
+    for folder in directory.ramp_paths():
+        if not ramp.is_closed(folder):
+            aside = folder.with_name(f"{folder.name}.cut-off-{len(list(folder.parent.glob('*.cut-off-*'))) + 1}")
+            folder.rename(aside)
+            display.message(f"the ramp that was cut off is kept in {aside}")
+    return _sail(voyage)
+
+
+def _sail(voyage: Voyage) -> RunJudgement:
+    """Run the ramps that are not closed yet, then judge and report; the directory is left judged whatever happens."""
+    voyage.display.message(f"writing to {voyage.directory.path}")
+    failure: HarnessError | None = None
+    try:
+        _run_ramps(voyage)
+    except HarnessError as error:
+        failure = error
+        voyage.display.message(f"the run ended early: {error}")
+    except KeyboardInterrupt:
+        voyage.display.message("interrupted; judging what there is")
+    judged = judge_run(voyage.directory.path)
+    write_verdict(judged, voyage.directory.path)
+    page, _ = write_reports(judged, voyage.directory.path)
+    for one in judged.ramps:
+        voyage.display.message(one.sentence)
+    voyage.display.message(f"report: {page}")
+    if failure is not None:
+        raise failure
+    return judged
+
+
+def _run_ramps(voyage: Voyage) -> None:
+    cores = split_cores(sorted(os.sched_getaffinity(0)))
+    system_folder = voyage.directory.file("registrar")
+    shutil.rmtree(system_folder, ignore_errors=True)  # a store that a killed run left behind is not continued
+    system_folder.mkdir()
+    closed = {int(path.name.partition("-")[0]) for path in voyage.directory.ramp_paths()}
+    todo = [number for number in voyage.numbers if number not in closed]
+    with reached(voyage.scenario, system_folder, cores[0]) as system:
+        _run_todo(voyage, todo, system, cores[1])
+    # the store of the embedded registrar is as large as its registrants are many; what counts was exported
+    shutil.rmtree(system_folder, ignore_errors=True)
+
+
+def _run_todo(voyage: Voyage, todo: Sequence[int], system: System, cores: frozenset[int]) -> None:
+    stored = 0
+    for number in todo:
+        course = _course(voyage, number, cores, stored)
+        was_interrupted = ramp.drive(course, system, stored)
+        stored = course.prefilled
+        _tell(voyage, course, "judging")
+        (judged,) = judge_run(voyage.directory.path, only=[number]).ramps
+        voyage.display.ramp_judged(judged)
+        if was_interrupted:
+            raise KeyboardInterrupt
+        if voyage.scenario.objectives.stop_on_failure and judged.verdict is Verdict.NOT_SUSTAINED:
+            voyage.display.message("stopping: a ramp was not sustained and the scenario says stop_on_failure")
+            return
+
+
+def _course(voyage: Voyage, number: int, cores: frozenset[int], stored: int) -> ramp.Course:
+    plan = voyage.plans[number]
+    folder = voyage.directory.ramp_path(number, plan.registrants)
+    attempt = len(list(folder.parent.glob(f"{folder.name}.cut-off-*")))
+    return ramp.Course(
+        scenario=voyage.scenario,
+        plan=plan,
+        folder=folder,
+        run=f"{voyage.run}r{number}" + (f"x{attempt}" if attempt else ""),
+        first_person=_first_person(voyage.plans, number, attempt) if _uses_new_people(voyage.scenario) else 0,
+        prefilled=max(plan.prefill, stored),
+        password=voyage.password,
+        cores=cores,
+        clock=voyage.clock,
+        told=voyage.display.progress,
+    )
+
+
+def _uses_new_people(scenario: Scenario) -> bool:
+    return scenario.journey.name != "returning-applicant"
+
+
+def _first_person(plans: dict[int, RampPlan], number: int, attempt: int) -> int:
+    """Return the first person of a ramp: after all who are prefilled and all whom earlier ramps and attempts use."""
+    prefilled = max(plan.prefill for plan in plans.values())
+    everybody = sum(plan.count for plan in plans.values())
+    return prefilled + attempt * everybody + sum(plan.count for before, plan in plans.items() if before < number)
+
+
+def _tell(voyage: Voyage, course: ramp.Course, phase: str) -> None:
+    voyage.display.progress(Progress(ramp=course.plan.name, phase=phase, elapsed=0.0, remaining=0.0))
+
+
+def _only(scenario: Scenario, numbers: Sequence[int]) -> Scenario:
+    return scenario.model_copy(update={"ramps": tuple(scenario.ramps[number - 1] for number in numbers)})
+
+
+def _numbers(order: Order, scenario: Scenario) -> tuple[int, ...]:
+    unknown = [number for number in order.ramps if number > len(scenario.ramps)]
+    if unknown:
+        allowed = f"1 to {len(scenario.ramps)}"
+        raise ScenarioError(str(order.scenario), [Problem("--ramp", str(number), allowed) for number in unknown])
+    return tuple(sorted(set(order.ramps))) or tuple(range(1, len(scenario.ramps) + 1))
