@@ -32,7 +32,7 @@ lint: .venv/.dev ## format, lint, types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
 bench: .venv/.dev ## speed tables, server on one core and generator on the other
-	@.venv/bin/python benchmarks/run.py
+	@.venv/bin/python benchmarks/generators.py
 
 lock: .tools/bin/uv ## refresh uv.lock and the hashed requirements made from it
 	@.tools/bin/uv lock

@@ -212,6 +212,7 @@ class Connection(asyncio.Protocol):
         "_is_fresh",
         "_is_kept",
         "_parser",
+        "_status",
         "line",
         "opening",
         "transport",
@@ -222,10 +223,11 @@ class Connection(asyncio.Protocol):
         self.line: Line | None = line
         self.opening: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport | None = None
-        self._parser = HttpResponseParser(self)
+        self._parser: HttpResponseParser | None = None  # refers back to this connection, which must not keep it alive
         self._head = self._body = b""
         self._is_fresh = True  # no answer came over it yet
         self._is_complete = self._is_kept = False
+        self._status = 0
 
     def close(self) -> None:
         """Close after what was written has gone out."""
@@ -254,16 +256,18 @@ class Connection(asyncio.Protocol):
             made.abort()
             return
         self.transport = made
+        self._parser = HttpResponseParser(self)
         self._client.connections.add(self)
         made.write(self.line.payload)
 
     def data_received(self, data: bytes) -> None:
-        if self.line is None:  # nobody asked
+        parser = self._parser
+        if self.line is None or parser is None:  # nobody asked
             self._retire()
             self.abort()
             return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except HttpParserError:
             self._break()
             return
@@ -276,11 +280,13 @@ class Connection(asyncio.Protocol):
         self._client.connections.discard(self)
         self.transport = None
         self._retire()
-        line = self.line
-        if line is None:
+        line, parser = self.line, self._parser
+        self._parser = None
+        if line is None or parser is None:
             return
         if error is None and _ends_with_the_connection(self._head):
             self._is_kept = False
+            self._status = parser.get_status_code()
             self._finish(b"")
             return
         self.line = None
@@ -295,7 +301,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         parser = self._parser
-        if parser.get_status_code() < 200:  # an interim answer; the real one follows
+        assert parser is not None
+        self._status = parser.get_status_code()
+        if self._status < 200:  # an interim answer; the real one follows
             self._head = self._body = b""
         elif self._is_complete:
             raise ValueError("two answers to one request")
@@ -312,14 +320,13 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, data: bytes) -> None:
         """Hand the answer over; `data` is its last piece."""
-        line, client, head, body = self.line, self._client, self._head, self._body
+        line, client, head, status = self.line, self._client, self._head, self._status
         assert line is not None
         self.line = None
-        status = self._parser.get_status_code()
         retry_after = retry_after_of(head or data) if status in SHEDDING else None
         if head:
             self._head = b""
-        self._body = b""
+        body, self._body = self._body, b""
         self._is_fresh = self._is_complete = False
         client.waiting.pop(line, None)
         if not self._is_kept:

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
 import gevent
 import msgspec
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import MasterRunner
 
@@ -33,7 +35,7 @@ from prakerja_load.driver.conductor import Conductor
 from prakerja_load.driver.gauge import Vitals
 from prakerja_load.driver.message import KIND, Order, pack
 from prakerja_load.driver.watch import Watch
-from prakerja_load.errors import AuthorizationError, EvidenceError, HarnessError, PrakerjaLoadError
+from prakerja_load.errors import AuthorizationError, HarnessError, PrakerjaLoadError
 from prakerja_load.evidence.run_directory import CONTROLLER, write_json
 from prakerja_load.journey.forecast import forecast
 from prakerja_load.units import SECOND_NS, Seconds
@@ -66,7 +68,10 @@ class Controller:
     def __init__(self, folder: Path, task: Assignment, workers: int, port: int) -> None:
         self._folder, self._task = folder, task
         self._environment = Environment()
-        self._runner: Master = self._environment._create_runner(Master, LOOPBACK, port)
+        try:
+            self._runner: Master = self._environment._create_runner(Master, LOOPBACK, port)
+        except (RPCError, SystemExit):  # both are ways in which Locust says it
+            raise HarnessError(f"port {port} is taken: another controller?") from None
         self._runner.register_message(KIND, self._hear)
         self._watch = Watch(task)
         self._conductor = Conductor(
@@ -97,7 +102,7 @@ class Controller:
         finally:
             checks.kill()
             self._record()
-        self._runner.server.socket.close(_LINGER)
+            self._runner.server.socket.close(_LINGER)
         if self._conductor.is_failed:
             say("failed", reason=self._conductor.stopped, exit_code=HarnessError.exit_code)
             return HarnessError.exit_code
@@ -108,7 +113,7 @@ class Controller:
         conductor, has_begun, next_second = self._conductor, False, time.perf_counter_ns()
         while not conductor.is_over:
             conductor.tick()
-            self._runner.led = {worker.client for worker in conductor.workers.values()}
+            self._runner.led = {worker.client for worker in conductor.workers.values() if worker.state != "lost"}
             if conductor.epoch is not None and not has_begun:
                 has_begun = True
                 say("started", epoch_ns=conductor.epoch, workers=len(conductor.workers))
@@ -124,7 +129,7 @@ class Controller:
             del self._seconds[::2]
         say("progress", **msgspec.to_builtins(self._watch.look(self._conductor, time.perf_counter_ns())))
 
-    def _hear(self, environment: Environment, msg: Message) -> None:  # noqa: ARG002 (Locust's signature)
+    def _hear(self, msg: Message, **_: Any) -> None:
         self._conductor.hear(msg.node_id, msg.data)
 
     def _send(self, client: str, order: Order) -> None:
@@ -178,7 +183,7 @@ def say(event: str, **facts: object) -> None:
         sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (for the rest of the process)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -191,10 +196,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         task = load(options.folder)
         return Controller(options.folder, task, options.workers or task.workers, options.port).run()
-    except (PrakerjaLoadError, EvidenceError) as error:
+    except PrakerjaLoadError as error:
         say("failed", reason=str(error), exit_code=error.exit_code)
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except Exception as fault:
+        traceback.print_exc()
+        say("failed", reason=f"internal error: {fault!r}", exit_code=HarnessError.exit_code)
+        return HarnessError.exit_code
 
 
 if __name__ == "__main__":

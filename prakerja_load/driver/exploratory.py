@@ -19,7 +19,7 @@ from prakerja_load.applicants.population import Population
 from prakerja_load.driver import guard
 from prakerja_load.driver.assignment import Assignment
 from prakerja_load.driver.stock import TARGET, assign, introduce
-from prakerja_load.driver.wire import LAB_TOKEN
+from prakerja_load.driver.wire import LAB_VARIABLE
 from prakerja_load.journey.answer import read
 from prakerja_load.journey.step import Answer, Outcome, Pause, Registrant, Request, Response
 from prakerja_load.journey.walk import Walk
@@ -89,7 +89,7 @@ def _headers(request: Request) -> dict[str, str]:
     if request.key:
         headers["Idempotency-Key"] = request.key
     if request.is_lab:
-        headers["Lab-Token"] = os.environ.get(LAB_TOKEN, "")
+        headers["Lab-Token"] = os.environ.get(LAB_VARIABLE, "")
     return headers
 
 

@@ -12,7 +12,7 @@ from prakerja_load.arrivals.schedule import Schedule
 from prakerja_load.driver.assignment import Assignment
 from prakerja_load.driver.client import Endpoint
 from prakerja_load.driver.guard import Target
-from prakerja_load.driver.wire import LAB_TOKEN, RequestWriter, user_agent
+from prakerja_load.driver.wire import LAB_VARIABLE, RequestWriter, user_agent
 from prakerja_load.journey.step import Journey
 from prakerja_load.units import Seconds
 
@@ -53,7 +53,7 @@ def make_offer(task: Assignment, target: Target, directory: Path | None) -> Offe
         first_person=task.first_person,
         schedule=schedule,
         endpoint=target.endpoint(task.ca_file),
-        write=RequestWriter(target.authority, agent, os.environ.get(LAB_TOKEN, "")),
+        write=RequestWriter(target.authority, agent, os.environ.get(LAB_VARIABLE, "")),
         patience=task.patience,
         is_reusing=task.connection == "reuse",
         in_flight_limit=min(task.in_flight_limit, most_connections()),

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any
 
 import uvloop
 
@@ -52,6 +53,7 @@ class Offering:
         self._last_probe: Nanoseconds | None = None
         self._vitals = Vitals()
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self._loop.set_exception_handler(self._hear_of_trouble)
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._pump: Pump | None = None
 
@@ -185,15 +187,26 @@ class Offering:
         self._end()
 
     def _end(self) -> None:
+        if self._pump is not None:
+            self._agenda.clear()
         if not self._ended.done():
             self._ended.set_result(None)
 
     def _break(self, fault: BaseException) -> None:
-        """Stop because the journey itself raised, which no answer may make it do."""
+        """Stop because the journey itself, or something here, raised, which no answer may make it do."""
         self.is_fatal = True
-        last = traceback.extract_tb(fault.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        self._stop(f"the journey failed with {type(fault).__name__}: {fault} ({where})", self._clock())
+        where = "".join(
+            f" ({Path(f.filename).name}:{f.lineno})" for f in traceback.extract_tb(fault.__traceback__)[-1:]
+        )
+        self._stop(f"the journey failed with {type(fault).__name__}: {fault}{where}", self._clock())
+
+    def _hear_of_trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take what a callback raised; connections that break are the client's business."""
+        fault = context.get("exception")
+        if self._pump is not None and fault is not None and not isinstance(fault, OSError):
+            self._break(fault)
+        else:
+            loop.default_exception_handler(context)
 
     # what the loop does regularly
 
@@ -232,5 +245,4 @@ class Offering:
             self.is_fatal = True
             self.reason = self.reason or f"the result disk refused evidence: {refusal}"
         if self._pump is not None:
-            self._agenda.clear()
             self._loop.run_until_complete(self._client.close())

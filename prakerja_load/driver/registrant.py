@@ -87,10 +87,12 @@ class LiveRegistrant:
         try:
             move = self._script.send(answer)
         except StopIteration as end:
-            self._leave(end.value)
+            if isinstance(end.value, Ending):
+                self._leave(end.value)
+            else:
+                self._fail(TypeError(f"a script returned {end.value!r} and no Ending"))
         except Exception as fault:
-            self._leave(Ending.FAILED)
-            self._around.broken(fault)
+            self._fail(fault)
         else:
             if isinstance(move, Request):
                 self._ask(move)
@@ -155,6 +157,11 @@ class LiveRegistrant:
         )
         if fate is not None and step.is_stored:
             around.recorder.ledger(self.index, number, attempt, fate, status, now)
+
+    def _fail(self, fault: Exception) -> None:
+        """Leave because the script itself went wrong."""
+        self._leave(Ending.FAILED)
+        self._around.broken(fault)
 
     def _leave(self, ending: Ending) -> None:
         around = self._around

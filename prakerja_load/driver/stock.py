@@ -30,7 +30,7 @@ from prakerja_load.driver.gauge import calm_garbage
 from prakerja_load.driver.message import Order, Report
 from prakerja_load.driver.offer import make_offer
 from prakerja_load.driver.offering import Offering
-from prakerja_load.driver.wire import LAB_TOKEN
+from prakerja_load.driver.wire import LAB_VARIABLE
 from prakerja_load.errors import HarnessError, UsageError
 from prakerja_load.journey.forecast import forecast
 from prakerja_load.journey.journeys import make_journey
@@ -193,7 +193,7 @@ def _journey_options(scenario: Scenario) -> JourneyOptions:
 
 def introduce(task: Assignment, target: guard.Target) -> None:
     """Make the people of the run known to a laboratory's civil registry; a real system knows its own."""
-    token = os.environ.get(LAB_TOKEN, "")
+    token = os.environ.get(LAB_VARIABLE, "")
     if not token or not target.is_loopback:
         return
     connection = http.client.HTTPConnection(target.addresses[0], target.port, timeout=60)

@@ -16,6 +16,7 @@ from locust import User, events, task
 from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from prakerja_load.driver.message import KIND, Order, Report, pack
 from prakerja_load.driver.stock import HALT_WITHIN, Lead, Share, assign, packed_assignment, unpack_assignment
@@ -96,6 +97,8 @@ class Stock:
         if self._share is not None:
             self._share.halt(drain)
         self._lead = self._share = None
+        if getattr(self._environment.parsed_options, "csv_prefix", None):
+            gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.2)  # the files are closed as they are: let the last counts get in
 
     def _over(self) -> None:
         """End the test, because its last registrant has left."""
@@ -109,7 +112,7 @@ class Stock:
 
     # messages
 
-    def _hear(self, environment: Environment, msg: Message) -> None:  # noqa: ARG002 (Locust's signature)
+    def _hear(self, msg: Message, **_: Any) -> None:
         if self._lead is not None:
             self._lead.conductor.hear(msg.node_id, msg.data)
         elif self._share is not None:
@@ -121,7 +124,7 @@ class Stock:
     def _report(self, report: Report) -> None:
         self._runner.send_message(KIND, pack(report))
 
-    def _send_here(self, client: str, order: Order) -> None:  # noqa: ARG002 (there is only one)
+    def _send_here(self, _client: str, order: Order) -> None:
         if self._share is not None:
             self._share.attendant.hear(pack(order))
 

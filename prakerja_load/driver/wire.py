@@ -13,7 +13,7 @@ from prakerja_load import __version__
 from prakerja_load.journey.step import Request
 from prakerja_load.units import Seconds
 
-LAB_TOKEN = "PRAKERJA_LAB_TOKEN"  # noqa: S105 (the name of the variable)
+LAB_VARIABLE = "PRAKERJA_LAB_TOKEN"
 """Environment variable with the token that laboratory requests carry."""
 
 

@@ -9,16 +9,20 @@ whole share was played, with the code of errors.py otherwise.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
+from typing import Any
 
 # its threads are native on purpose: nothing may be replaced by Locust's green ones
 os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
 
 import gevent
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
@@ -35,7 +39,10 @@ from prakerja_load.evidence.run_directory import worker_path
 from prakerja_load.units import Seconds
 
 SWITCH_INTERVAL: Seconds = 0.0005
-"""How long the main thread may keep the interpreter while the loop waits for it; Python's own is ten times this."""
+"""How long the main thread may keep the interpreter while the loop waits for it, a tenth of Python's own.
+
+At 500 arrivals/s the 99.9th percentile of lateness was 7 ms with this, 12 to 19 ms without; the 99th is 2 ms in both.
+"""
 
 _CONNECT_WITHIN: Seconds = 30.0
 _DISMISSED_WITHIN: Seconds = 10.0
@@ -67,9 +74,15 @@ class Worker:
         sys.setswitchinterval(SWITCH_INTERVAL)
         playing = gevent.get_hub().threadpool.spawn(self._offering.run)
         while not playing.ready():
-            self._attendant.beat()
+            with contextlib.suppress(RPCError):  # a controller that cannot be reached is noticed by its silence
+                self._attendant.beat()
             playing.wait(BEAT_EVERY)
-        playing.get()
+        try:
+            playing.get()
+        except Exception as fault:
+            traceback.print_exc()
+            self._offering.is_fatal = True
+            self._offering.reason = f"internal error: {fault!r}"
         return self._part()
 
     def _part(self) -> int:
@@ -91,7 +104,7 @@ class Worker:
         except gevent.Timeout:
             raise HarnessError(f"no controller at {host}:{port} within {_CONNECT_WITHIN:g} s") from None
 
-    def _hear(self, environment: Environment, msg: Message) -> None:  # noqa: ARG002 (Locust's signature)
+    def _hear(self, msg: Message, **_: Any) -> None:
         self._attendant.hear(msg.data)
 
     def _send(self, report: Report) -> None:

@@ -46,6 +46,10 @@ def launch() -> Iterator[Launcher]:
 
 
 @pytest.fixture(scope="module")
-def ramp(tmp_path_factory: pytest.TempPathFactory, launch: Launcher) -> Callable[[Assignment], Ramp]:
-    """Return what starts a ramp's controller."""
-    return lambda task: Ramp(tmp_path_factory.mktemp("run") / "01-40", task, launch)
+def ramp(tmp_path_factory: pytest.TempPathFactory, launch: Launcher) -> Callable[..., Ramp]:
+    """Return what starts a ramp's controller; with `is_foreign`, as if the target were another machine."""
+
+    def begin(task: Assignment, is_foreign: bool = False) -> Ramp:
+        return Ramp(tmp_path_factory.mktemp("run") / "01-40", task, launch.foreign if is_foreign else launch)
+
+    return begin

@@ -32,7 +32,7 @@ Script: TypeAlias = Callable[[Reader, Writer], Awaitable[None]]
 async def take(reader: Reader) -> bytes:
     """Read one request."""
     head = await reader.readuntil(b"\r\n\r\n")
-    length = next((int(l[15:]) for l in head.lower().split(b"\r\n") if l.startswith(b"content-length:")), 0)
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
     return head + await reader.readexactly(length)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from typing import Any
 
 import pytest
@@ -124,7 +124,7 @@ def test_arrivals_are_leased_ahead_of_their_time_and_no_further() -> None:
     leased = sorted(span for number in (0, 1) for order in crew.heard(Leases, number) for span in order.spans)
     assert leased[0][0] == 0
     assert leased[-1][1] == SCHEDULE.due_before(crew.conductor.elapsed / 1e9 + HORIZON)
-    assert all(before[1] == after[0] for before, after in zip(leased, leased[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(leased))
 
 
 def test_every_arrival_is_played_and_every_total_acknowledged() -> None:
@@ -393,14 +393,13 @@ def test_whatever_happens_every_arrival_has_exactly_one_place(
     assert started + record["not_started"] + record["not_issued"] == 500
     ranges = record["not_started_ranges"]
     assert sum(stop - start for start, stop in ranges) == record["not_started"]
-    assert all(before[1] <= after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(ranges))
 
 
 def test_listeners_hear_beats_and_nothing_else() -> None:
     heard: list[Beat] = []
-    clock = VirtualClock()
-    send: Callable[[str, Order], None] = lambda client, order: None
-    conductor = Conductor(RUN, SCHEDULE, send, clock.now_ns, workers=1, drain=1.0, listen=heard.append)
+    clock, sent = VirtualClock(), Crew(1).send
+    conductor = Conductor(RUN, SCHEDULE, sent, clock.now_ns, workers=1, drain=1.0, listen=heard.append)
     conductor.hear("c0", pack(Hello(RUN, 0, 1)))
     conductor.tick()
     beat = Beat(RUN, 0, Totals(started=1), [], None, b"e", b"l")

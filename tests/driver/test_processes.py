@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
 import pytest
 import zmq
-from ramp_rig import Launcher, Process, Ramp, make_assignment
+from ramp_rig import KEY, Launcher, Process, Ramp, make_assignment
 from tiny_system import TinySystem
 
 from prakerja_load.arrivals.curve import RateCurve
-from prakerja_load.driver.assignment import Assignment
+from prakerja_load.driver.guard import token_of
 from prakerja_load.driver.message import KIND, Beat, Totals, pack
 from prakerja_load.evidence.ramp import RampEvidence, load_ramp
 from prakerja_load.journey.step import Ending, Outcome
 
-Begin = Callable[[Assignment], Ramp]
+Begin = Callable[..., Ramp]
+PAST, FUTURE = "2020-01-01T00:00:00+07:00", "2999-01-01T00:00:00+07:00"
 LONG = RateCurve.constant(40, 60.0)
 
 
@@ -58,13 +59,13 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Iterator[Finished]:
+def finished(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Finished:
     system = tiny_system(0.05)
     begun = ramp(make_assignment(system.url)).listen()
     processes = [begun.worker(number) for number in range(2)]
     begun.controller.named("started")
     ghost(begun.port, (KIND, pack(Beat("other", 0, Totals(started=99), [], None))), ("stats", GHOST_STATISTICS))
-    yield Finished(begun, system, processes)
+    return Finished(begun, system, processes)
 
 
 def test_a_ramp_ends_well(finished: Finished) -> None:
@@ -130,73 +131,114 @@ def test_an_interrupted_ramp_drains_and_counts_what_was_served(
     assert evidence.arrivals.size + record["not_started"] + record["not_issued"] == 2400
 
 
-def test_a_killed_worker_is_lost_within_five_seconds_and_its_share_is_not_started(
-    ramp: Begin, tiny_system: Callable[..., TinySystem]
-) -> None:
-    system = tiny_system()
-    begun = ramp(make_assignment(system.url, curve=LONG, count=2400, drain=2.0))
-    workers = begun.man()
-    begun.controller.event(lambda said: said.get("started", 0) >= 40)
-    workers[1].signal(signal.SIGKILL)
-    killed = time.monotonic()
-    begun.controller.event(lambda said: said.get("lost_workers") == 1)
-    seen = time.monotonic() - killed
-    begun.controller.signal(signal.SIGINT)
-    begun.controller.named("finished")
+class Bereft:
+    """Three ramps at once: one loses a worker of two, one its controller, and one the consent of its target."""
 
-    record, evidence = begun.record, load_ramp(begun.folder)
-    assert seen <= 5.0 + 1.0  # progress is told once a second
-    assert [worker["state"] for worker in record["workers"]] == ["finished", "lost"]
-    assert "no word" in record["workers"][1]["reason"]
-    on_disk = set(evidence.arrivals["index"].tolist())
+    def __init__(self, ramp: Begin, system: TinySystem) -> None:
+        consent = {"max_rps": 2000, "contact": "ops@x", "not_before": PAST, "not_after": FUTURE}
+        system.consent = {**consent, "token": token_of(KEY, "127.0.0.1", system.port)}
+        allowed = make_assignment(system.url, curve=LONG, count=2400, workers=1, authorized_by="Ibu Sari, PMO")
+        third = ramp(allowed, is_foreign=True)
+        one = ramp(make_assignment(system.url, curve=LONG, count=2400, drain=2.0))
+        other = ramp(make_assignment(system.url, curve=LONG, count=2400, workers=1, drain=1.0))
+        self.survivor, victim = one.man()
+        (orphan,) = other.man()
+        third.man()
+        for begun in (one, other, third):
+            begun.controller.event(lambda said: said.get("started", 0) >= 40)
+        self.last_started = load_ramp(other.folder).arrivals["started"].max()
+        victim.signal(signal.SIGKILL)
+        other.controller.signal(signal.SIGKILL)
+        system.consent = None
+        self.before_withdrawal = load_ramp(third.folder).arrivals["started"].max()
+        killed = time.monotonic()
+        one.controller.event(lambda said: said.get("lost_workers") == 1)
+        self.seen_after = time.monotonic() - killed
+        one.controller.signal(signal.SIGINT)
+        one.controller.named("finished")
+        self.controller_code, self.survivor_code = one.controller.join(), self.survivor.join()
+        self.orphan_code = orphan.join(10.0)
+        self.record, self.evidence = one.record, load_ramp(one.folder)
+        self.orphaned = load_ramp(other.folder)
+        third.controller.named("finished")
+        third.controller.join()
+        self.withdrawn_record, self.withdrawn = third.record, load_ramp(third.folder)
+
+
+@pytest.fixture(scope="module")
+def bereft(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Bereft:
+    return Bereft(ramp, tiny_system())
+
+
+def test_a_killed_worker_is_lost_within_five_seconds(bereft: Bereft) -> None:
+    assert bereft.seen_after <= 5.0 + 1.0  # progress is told once a second
+    assert [worker["state"] for worker in bereft.record["workers"]] == ["finished", "lost"]
+    assert "no word" in bereft.record["workers"][1]["reason"]
+    assert (bereft.controller_code, bereft.survivor_code) == (0, 0)
+
+
+def test_the_share_of_a_killed_worker_is_not_started_and_everything_has_its_place(bereft: Bereft) -> None:
+    record = bereft.record
     not_started = {index for start, stop in record["not_started_ranges"] for index in range(start, stop)}
     counted = sum(worker["started"] for worker in record["workers"])
+
     assert counted + record["not_started"] + record["not_issued"] == 2400
     assert len(not_started) == record["not_started"] > 0
-    # what the dead worker had started after its last word is on disk, and nobody claims it was not sent
-    assert evidence.arrivals.size == len(on_disk)
-    assert (begun.controller.join(), workers[0].join()) == (0, 0)
 
 
-def test_workers_without_their_controller_stop_within_five_seconds(
-    ramp: Begin, tiny_system: Callable[..., TinySystem]
-) -> None:
-    begun = ramp(make_assignment(tiny_system().url, curve=LONG, count=2400, workers=1, drain=1.0))
-    (worker,) = begun.man()
-    begun.controller.event(lambda said: said.get("started", 0) >= 20)
-    before = load_ramp(begun.folder).arrivals["started"].max()
-    begun.controller.signal(signal.SIGKILL)
-    code = worker.join(10.0)
+def test_what_a_killed_worker_had_written_is_there(bereft: Bereft) -> None:
+    indices = bereft.evidence.arrivals["index"].tolist()
 
-    arrivals = load_ramp(begun.folder).arrivals
-    assert code == 4
-    assert arrivals["started"].max() - before <= 5_500_000_000
+    assert len(indices) == len(set(indices))
+    assert bereft.evidence.vitals[1].size >= 1
+    assert bereft.record["workers"][1]["samples"] > 0
+
+
+def test_workers_without_their_controller_stop_within_five_seconds(bereft: Bereft) -> None:
+    arrivals = bereft.orphaned.arrivals
+
+    assert bereft.orphan_code == 4
+    assert arrivals["started"].max() - bereft.last_started <= 5_500_000_000
     assert set(arrivals["ending"].tolist()) == {Ending.COMPLETED}
+    assert bereft.orphaned.torn == ()
 
 
-@pytest.mark.parametrize(
-    ("url", "code", "complaint"),
-    [
-        ("http://127.0.0.1:1", 4, "never reached"),
-        ("http://192.0.2.7:8020", 2, "authorized_by"),
-        ("https://www.prakerja.go.id", 2, "never puts under load"),
-    ],
-)
-def test_what_cannot_or_may_not_be_reached_is_not_begun(ramp: Begin, url: str, code: int, complaint: str) -> None:
-    refused = ramp(make_assignment(url))
+def test_a_target_that_takes_its_consent_back_is_left_alone_within_five_seconds(bereft: Bereft) -> None:
+    record, arrivals = bereft.withdrawn_record, bereft.withdrawn.arrivals
 
-    said = refused.controller.named("failed")
-
-    assert refused.controller.join() == code == said["exit_code"]
-    assert complaint in said["reason"]
-    assert complaint in refused.controller.errors
+    assert "authorisation withdrawn" in record["stopped"]
+    assert "404" in record["stopped"]
+    assert arrivals["started"].max() - bereft.before_withdrawal <= 5_000_000_000
+    assert record["not_issued"] > 0
 
 
-def test_a_folder_without_an_assignment_is_refused(launch: Launcher, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = str(tmp_path_factory.mktemp("empty"))
-    controller = launch("prakerja_load.driver.controller", folder)
-    worker = launch("prakerja_load.driver.worker", folder, "--worker", "0", "--master-port", "1")
+REFUSED = {
+    "http://127.0.0.1:1": (4, "never reached"),
+    "http://192.0.2.7:8020": (2, "authorized_by"),
+    "https://www.prakerja.go.id": (2, "never puts under load"),
+}
 
-    assert (controller.join(), worker.join()) == (4, 4)
-    assert "ramp.json" in controller.errors
-    assert "ramp.json" in worker.errors
+
+def test_what_cannot_or_may_not_be_begun_is_not_begun(
+    ramp: Begin, launch: Launcher, tiny_system: Callable[..., TinySystem]
+) -> None:
+    there = ramp(make_assignment(tiny_system().url))
+    refused = {url: ramp(make_assignment(url)).controller for url in REFUSED}
+    folder = str(there.folder.parent)  # holds no ramp.json
+    lost = [
+        launch("prakerja_load.driver.controller", folder),
+        launch("prakerja_load.driver.worker", folder, "--worker", "0", "--master-port", "1"),
+    ]
+    there.listen()
+    second = launch("prakerja_load.driver.controller", str(there.folder), "--port", str(there.port))
+
+    for url, (code, complaint) in REFUSED.items():
+        said = refused[url].named("failed")
+        assert refused[url].join() == code == said["exit_code"]
+        assert complaint in said["reason"]
+        assert complaint in refused[url].errors
+    for process in lost:
+        assert process.join() == 4
+        assert "ramp.json" in process.errors
+    assert second.join() == 4
+    assert f"port {there.port} is taken" in second.errors

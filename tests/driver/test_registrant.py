@@ -94,7 +94,8 @@ def stage(script: Script, *answers: tuple[float, Response], late: float = 0.0) -
 
 def visit(*moves: Request | Pause, ending: Ending = Ending.COMPLETED) -> Script:
     for move in moves:
-        yield move
+        answer = yield move
+        assert (answer is None) == isinstance(move, Pause)
     return ending
 
 

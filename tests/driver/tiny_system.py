@@ -44,6 +44,7 @@ class TinySystem:
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
+        self.consent: dict[str, Any] | None = None  # its authorisation file
         self.served = self.accepted = 0
         self.connections: set[Spoken] = set()
         self.url = ""
@@ -98,7 +99,8 @@ class Spoken(asyncio.Protocol):
         self.buffer += data
         while b"\r\n\r\n" in self.buffer:
             head, _, rest = self.buffer.partition(b"\r\n\r\n")
-            length = next((int(l[15:]) for l in head.split(b"\r\n") if l.lower().startswith(b"content-length:")), 0)
+            lines = head.lower().split(b"\r\n")
+            length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
             if len(rest) < length:
                 return
             self.buffer = rest[length:]
@@ -108,6 +110,8 @@ class Spoken(asyncio.Protocol):
 
     def answer(self, name: str) -> None:
         status, value = ANSWERS.get(name, (404, {"type": "/problems/not-found"}))
+        if name == "GET /.well-known/prakerja-load.json" and self.system.consent is not None:
+            status, value = 200, self.system.consent
         body = json.dumps(value).encode()
         if not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 %d -\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
