@@ -98,3 +98,14 @@ def test_every_room_of_the_package_is_named_on_the_page() -> None:
 
 def test_the_changelog_speaks_of_what_is_unreleased() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("target", ["ramp", "ramp-volume", "smoke"])
+def test_what_make_runs_is_understood_by_the_command_line(target: str, tmp_path: Path) -> None:
+    line = run(["make", "--dry-run", target], 30).stdout.splitlines()[-1]
+    words = shlex.split(line.partition(" -m prakerja_load ")[2])
+
+    # a ramp that no scenario has: every option is parsed and the scenario is read, but nothing is started
+    done = run([sys.executable, "-m", "prakerja_load", *words, "--ramp", "99", "--reports", str(tmp_path)], 60)
+    assert done.returncode == 2
+    assert "--ramp: got 99" in done.stderr, done.stderr
