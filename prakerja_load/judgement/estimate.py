@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prakerja_load.judgement.tails import beta_quantile, rank_at_tail, student_quantile
+from prakerja_load.judgement.tails import beta_quantile, rank_at_tail, student_quantile, tolerance_factor
 from prakerja_load.units import Seconds
 
 ALPHA = 0.05
 SHORTEST_WINDOW = 50.0  # integrated autocorrelation times; an AR(1) process has two correlation times in each
+_PARTS = 20  # of a sample, whose maxima show how far it drifts
+_LARGEST = 700.0  # e to this power is still a float
 _FINE, _COARSE = 4_096, 128  # blocks
 _LONG_BLOCK = 16  # values in a coarse block, at least
 _NORMAL = NormalDist().inv_cdf(0.95)
@@ -69,6 +71,27 @@ def quantiles(
         return {share: _bounded(ordered, share, float(x.size), alpha) for share in shares}
     spread = effective_size(_ranks(x, order))
     return {share: _dependent(x, ordered, share, spread, alpha) for share in shares}
+
+
+def drift_bound(values: NDArray[Any], share: float, alpha: float = ALPHA) -> float:
+    """Return an upper bound of a far quantile from the worst values of `_PARTS` parts in order; +inf if none is earned.
+
+    A distribution-free bound of a far quantile needs hundreds of independent values. This one needs a few and pays with
+    an assumption: the logarithms of the parts' maxima are normal. Its tolerance bound exp(mean + k·s), at the effective
+    size of those, is above the `share` quantile of the maxima, and a maximum is above nearly all of its part:
+    so it errs upwards, far, and is for limits that lie far above everything that was seen. Never below the maximum.
+    """
+    x = np.asarray(values, np.float64)
+    if x.size < _PARTS or not (x.min() > 0 and x.max() < math.inf):
+        return math.inf
+    logs = np.log(np.maximum.reduceat(x, np.linspace(0, x.size, _PARTS + 1).astype(np.int64)[:-1]))
+    effective = effective_size(logs)
+    if effective <= 1:
+        return math.inf
+    # the variance around a mean of alike values is too small by 1 − 1/n_effective
+    deviation = float(logs.std()) / math.sqrt(1 - 1 / effective)
+    bound = float(logs.mean()) + (tolerance_factor(effective, share, alpha) * deviation if deviation > 0 else 0)
+    return max(float(x.max()), math.exp(bound) if bound < _LARGEST else math.inf)
 
 
 def _dependent(x: Array, ordered: Array, share: float, spread: float, alpha: float) -> Estimate:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prakerja_load.journey.step import Outcome, Step
 from prakerja_load.judgement.backlog import BATCHES, drain_time, growth
 from prakerja_load.judgement.case import Case
-from prakerja_load.judgement.estimate import Estimate, quantile, ratio
+from prakerja_load.judgement.estimate import Estimate, drift_bound, quantile, ratio
 from prakerja_load.judgement.history import UNTIMED
 from prakerja_load.judgement.rule import Rule, crash_text
 from prakerja_load.judgement.verdict import ObjectiveResult, Verdict
@@ -73,21 +73,30 @@ def judge_elapsed(case: Case) -> Iterator[ObjectiveResult]:
         limit = case.elapsed_limit(step.number)
         estimate = case.elapsed_estimates[step.number][case.objectives.quantile]
         verdict, reason = at_most(estimate, limit), _time_reason(estimate, limit)
-        if verdict is Verdict.INCONCLUSIVE and is_far_inside(case, case.elapsed[step.number].seconds, limit):
-            verdict = Verdict.SUSTAINED
-            reason = f"{reason}; but not one of them took even half the limit"
+        if verdict is Verdict.INCONCLUSIVE and estimate.high == math.inf:
+            verdict, reason = _far_inside(case, case.elapsed[step.number].seconds, limit, reason)
         yield ObjectiveResult(elapsed_name(case, step), "timing", limit, "s", estimate, verdict, reason)
 
 
-def is_far_inside(case: Case, seconds: NDArray[np.float64], limit: Seconds) -> bool:
-    """Tell whether the worst of enough registrants is so far inside a limit that no bound of the quantile is needed.
+def _far_inside(case: Case, seconds: NDArray[np.float64], limit: Seconds, reason: str) -> tuple[Verdict, str]:
+    """Return what can be said of a limit where the window is too short for a distribution-free upper bound.
 
-    A short window cannot tell how far a slow drift goes, so its quantile has no upper bound. But the objective also
-    says that at most 1 − quantile of all are later than the limit, and none of n bounds that share at 3/n whatever
-    depends on what. Half the limit is asked for, so that the drift would have to double the worst that was seen.
+    SUSTAINED where two things hold at once. None of at least −ln α / −ln quantile registrants took even half the
+    limit: none of n bounds the share of the late ones at 3/n, within what was seen. And the drift bound is inside the
+    limit: a drift that the window is too short to show in full would have to carry the system further than drifts of
+    the size seen do.
     """
     fewest = _fewest(case.objectives.quantile, case.alpha) // 2
-    return seconds.size >= fewest and float(seconds.max()) <= limit / 2
+    if seconds.size < fewest or float(seconds.max()) > limit / 2:
+        return Verdict.INCONCLUSIVE, reason
+    bound = drift_bound(seconds, case.objectives.quantile, case.alpha)
+    if bound > limit:
+        reach = f"may reach {format_duration(bound)}" if bound < math.inf else "are too slow to be bounded: hold longer"
+        return Verdict.INCONCLUSIVE, f"{reason}, and drifts like the one seen {reach}"
+    worst = format_duration(float(seconds.max()))
+    return Verdict.SUSTAINED, (
+        f"{reason}; but nobody took more than {worst}, and drifts like those seen stay below {format_duration(bound)}"
+    )
 
 
 def elapsed_name(case: Case, step: Step) -> str:

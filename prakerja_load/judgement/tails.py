@@ -95,6 +95,20 @@ def student_quantile(share: float, freedom: float) -> float:
     return math.sqrt(freedom * (1 - x) / x) if x > 0 else math.inf
 
 
+def tolerance_factor(n: float, share: float, tail: float) -> float:
+    """Return k so that mean + k·s of n normal values is above their `share` quantile with confidence 1 − tail.
+
+    Natrella's approximation (Experimental Statistics, NBS Handbook 91, 1963, §T-1.4; NIST/SEMATECH e-Handbook 7.2.6.3),
+    within 1 % of the exact factor from n = 5 on; +inf where n is too small for any.
+    """
+    z_share, z_tail = NormalDist().inv_cdf(share), NormalDist().inv_cdf(1 - tail)
+    a = 1 - z_tail**2 / (2 * (n - 1)) if n > 1 else 0.0
+    if a <= 0:
+        return math.inf
+    b = z_share**2 - z_tail**2 / n
+    return (z_share + math.sqrt(max(0.0, z_share**2 - a * b))) / a
+
+
 def _root(f: Callable[[float], float], low: float, high: float, tolerance: float) -> float:
     """Return where a rising function crosses zero between `low` and `high` (Illinois, every third a bisection)."""
     f_low, f_high = f(low), f(high)

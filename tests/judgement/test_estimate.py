@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from prakerja_load.judgement.estimate import NOTHING, effective_size, quantile, quantiles, rate, ratio, trend
+from prakerja_load.judgement.estimate import (
+    NOTHING,
+    drift_bound,
+    effective_size,
+    quantile,
+    quantiles,
+    rate,
+    ratio,
+    trend,
+)
 
 Floats = NDArray[np.float64]
 SEEDS = 300
@@ -100,6 +109,34 @@ def test_a_window_of_few_correlation_times_earns_no_upper_bound() -> None:
 
     assert all(estimate.high == math.inf for estimate in estimates)
     assert sum(estimate.low <= NormalDist().inv_cdf(0.95) for estimate in estimates) >= 95
+
+
+@pytest.mark.parametrize("correlation_times", [3, 5, 10, 30])
+def test_a_drift_bound_is_above_the_quantile_however_short_the_window(correlation_times: int) -> None:
+    n = 1_000
+    phi = (n / correlation_times - 1) / (n / correlation_times + 1)
+    truth = math.exp(NormalDist().inv_cdf(0.99))
+
+    assert sum(drift_bound(path, 0.99) >= truth for path in np.exp(ar1(SEEDS, n, phi))) >= FEWEST
+
+
+def test_a_drift_bound_is_close_enough_to_be_of_use() -> None:
+    paths = np.exp(0.3 * ar1(SEEDS, 1_000, 0.9))
+
+    assert float(np.median([drift_bound(path, 0.99) for path in paths])) < 3 * math.exp(
+        0.3 * NormalDist().inv_cdf(0.99)
+    )
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=20, max_size=200))
+@settings(deadline=None, max_examples=100)
+def test_a_drift_bound_is_never_below_what_was_seen(values: list[float]) -> None:
+    assert drift_bound(np.array(values), 0.99) >= max(values)
+
+
+@pytest.mark.parametrize("values", [[0.1] * 19, [0.1] * 50 + [math.inf], [0.1] * 50 + [0.0], []])
+def test_a_drift_bound_is_not_earned_by_few_values_nor_where_one_failed(values: list[float]) -> None:
+    assert drift_bound(np.array(values), 0.99) == math.inf
 
 
 def test_ratio_bounds_hold() -> None:

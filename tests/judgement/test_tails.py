@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prakerja_load.judgement import tails
-from prakerja_load.judgement.tails import beta_quantile, rank_at_tail, regularized_beta, student_quantile
+from prakerja_load.judgement.tails import (
+    beta_quantile,
+    rank_at_tail,
+    regularized_beta,
+    student_quantile,
+    tolerance_factor,
+)
 
 
 def binomial_tail(n: int, p: float, r: int) -> float:
@@ -96,3 +102,14 @@ def test_student_quantiles_are_those_of_the_tables(freedom: float, expected: flo
 def test_a_lower_quantile_and_no_freedom_are_refused(share: float, freedom: float) -> None:
     with pytest.raises(ValueError, match="no upper quantile"):
         student_quantile(share, freedom)
+
+
+@pytest.mark.parametrize(("n", "exact"), [(5, 5.741), (10, 3.981), (20, 3.295), (50, 2.862)])
+def test_tolerance_factors_are_those_of_the_tables(n: int, exact: float) -> None:
+    """One-sided factors for 99 % at 95 % confidence: Natrella 1963, table A-7."""
+    assert tolerance_factor(n, 0.99, 0.05) == pytest.approx(exact, rel=0.015)
+
+
+@pytest.mark.parametrize("n", [0.5, 1, 2.35])
+def test_two_values_earn_no_tolerance_factor(n: float) -> None:
+    assert tolerance_factor(n, 0.99, 0.05) == math.inf
