@@ -74,24 +74,29 @@ def quantiles(
 
 
 def drift_bound(values: NDArray[Any], share: float, alpha: float = ALPHA) -> float:
-    """Return an upper bound of a far quantile from the worst values of `_PARTS` parts in order; +inf if none is earned.
+    """Return how far a far quantile may drift beyond what was seen, from the worst of `_PARTS` parts in order.
 
     A distribution-free bound of a far quantile needs hundreds of independent values. This one needs a few and pays with
-    an assumption: the logarithms of the parts' maxima are normal. Its tolerance bound exp(mean + k·s), at the effective
-    size of those, is above the `share` quantile of the maxima, and a maximum is above nearly all of its part:
-    so it errs upwards, far, and is for limits that lie far above everything that was seen. Never below the maximum.
+    an assumption: drifts to come are like those seen. It is the smaller of two: the worst part once more as much worse
+    as it was than the best one, and the tolerance bound exp(mean + k·s) of the parts' maxima at their effective number,
+    as if their logarithms were normal. It is above nearly all of a sample, not only above its quantile, so it is for
+    limits that lie far above everything that was seen. Never below the maximum; +inf where a value is infinite.
     """
     x = np.asarray(values, np.float64)
     if x.size < _PARTS or not (x.min() > 0 and x.max() < math.inf):
         return math.inf
     logs = np.log(np.maximum.reduceat(x, np.linspace(0, x.size, _PARTS + 1).astype(np.int64)[:-1]))
-    effective = effective_size(logs)
-    if effective <= 1:
+    bound = min(2 * float(logs.max()) - float(logs.min()), _tolerance_bound(logs, share, alpha))
+    return max(float(x.max()), math.exp(bound)) if bound < _LARGEST else math.inf
+
+
+def _tolerance_bound(values: Array, share: float, alpha: float) -> float:
+    effective, deviation = effective_size(values), float(values.std())
+    if effective <= 1 or deviation == 0:
         return math.inf
     # the variance around a mean of alike values is too small by 1 − 1/n_effective
-    deviation = float(logs.std()) / math.sqrt(1 - 1 / effective)
-    bound = float(logs.mean()) + (tolerance_factor(effective, share, alpha) * deviation if deviation > 0 else 0)
-    return max(float(x.max()), math.exp(bound) if bound < _LARGEST else math.inf)
+    factor = tolerance_factor(effective, share, alpha) / math.sqrt(1 - 1 / effective)
+    return float(values.mean()) + factor * deviation
 
 
 def _dependent(x: Array, ordered: Array, share: float, spread: float, alpha: float) -> Estimate:

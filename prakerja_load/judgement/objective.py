@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,12 @@ def judge_objectives(case: Case) -> tuple[ObjectiveResult, ...]:
     results: list[ObjectiveResult] = []
     for rule in RULES:
         try:
-            results.extend(rule.check(case))
+            results.extend(replace(result, rule=rule.name) for result in rule.check(case))
         except Exception as crash:
             results.append(
-                ObjectiveResult(rule.name, rule.kind, math.nan, "", None, Verdict.INCONCLUSIVE, crash_text(crash))
+                ObjectiveResult(
+                    rule.name, rule.kind, math.nan, "", None, Verdict.INCONCLUSIVE, crash_text(crash), rule=rule.name
+                )
             )
     return tuple(results)
 
@@ -83,16 +85,14 @@ def _far_inside(case: Case, seconds: NDArray[np.float64], limit: Seconds, reason
 
     SUSTAINED where two things hold at once. None of at least −ln α / −ln quantile registrants took even half the
     limit: none of n bounds the share of the late ones at 3/n, within what was seen. And the drift bound is inside the
-    limit: a drift that the window is too short to show in full would have to carry the system further than drifts of
-    the size seen do.
+    limit: the system would have to drift further than it was seen to.
     """
     fewest = _fewest(case.objectives.quantile, case.alpha) // 2
     if seconds.size < fewest or float(seconds.max()) > limit / 2:
         return Verdict.INCONCLUSIVE, reason
     bound = drift_bound(seconds, case.objectives.quantile, case.alpha)
     if bound > limit:
-        reach = f"may reach {format_duration(bound)}" if bound < math.inf else "are too slow to be bounded: hold longer"
-        return Verdict.INCONCLUSIVE, f"{reason}, and drifts like the one seen {reach}"
+        return Verdict.INCONCLUSIVE, f"{reason}, and drifts like those seen may reach {format_duration(bound)}"
     worst = format_duration(float(seconds.max()))
     return Verdict.SUSTAINED, (
         f"{reason}; but nobody took more than {worst}, and drifts like those seen stay below {format_duration(bound)}"

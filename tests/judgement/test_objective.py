@@ -114,8 +114,7 @@ def drifting(worst: float, period: float) -> Ramp:
     [
         (0.4, 6, GREEN, "drifts like those seen stay below"),
         (0.9, 6, OPEN, "too few for an upper bound"),  # some took more than half the limit
-        (0.4, 20, OPEN, "drifts like the one seen may reach"),
-        (0.4, 40, OPEN, "hold longer"),
+        (0.4, 40, OPEN, "drifts like those seen may reach"),
     ],
 )
 def test_a_window_too_short_for_a_bound_is_green_only_far_inside_the_limit_and_for_drifts_seen_often(
