@@ -28,11 +28,20 @@ test: .venv/.dev ## unit, property, architecture and integration tests
 test-all: .venv/.dev ## the above and what takes minutes
 	@.venv/bin/python -m pytest
 
+coverage: .venv/.dev ## branch coverage of what judges: at least 95 %
+	@.venv/bin/python -m coverage run --source=prakerja_load/judgement,prakerja_load/evidence -m pytest -q tests/judgement tests/evidence
+	@.venv/bin/python -m coverage report --skip-covered --show-missing --fail-under=95
+
+SEED ?= 0-199
+sim: .venv/.dev ## whole runs in virtual time: SEED=17 tells that one, SEED=0-1999 sweeps
+	@.venv/bin/python tests/simulation/simulate.py $(SEED)
+
 lint: .venv/.dev ## format, lint, types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
 bench: .venv/.dev ## speed tables, server on one core and generator on the other
 	@.venv/bin/python benchmarks/generators.py
+	@.venv/bin/python benchmarks/registrar.py
 
 lock: .tools/bin/uv ## refresh uv.lock and the hashed requirements made from it
 	@.tools/bin/uv lock
@@ -51,4 +60,4 @@ clean: ## remove the environment, not the reports
 .tools/bin/uv:
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools 'uv==0.13.*'
 
-.PHONY: help install ramp ramp-volume smoke serve test test-all lint bench lock clean
+.PHONY: help install ramp ramp-volume smoke serve test test-all coverage sim lint bench lock clean

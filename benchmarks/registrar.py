@@ -1,0 +1,155 @@
+"""CPU per created account: the registrar, the usual way (FastAPI + SQLAlchemy), and its own server with no store.
+
+    python benchmarks/registrar.py [--rounds 5] [--seconds 10] [--connections 64]
+
+Needs `wrk` (Debian: apt-get install wrk). The server is pinned to one core and wrk to another; a round runs every
+server once, in turn, on a fresh store. Cost is the user and system time of the server's processes ÷ the accounts that
+wrk saw created. The usual way answers next to nothing at 64 connections, so it gets the 8 it is best at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from generators import ROOT, cpu_of, processes_below
+
+HERE = Path(__file__).resolve().parent
+SCRIPT = HERE / "servers" / "create_account.lua"
+USUAL_WAY = ("fastapi==0.121.*", "sqlalchemy==2.0.*", "uvicorn[standard]", "argon2-cffi")
+FEW_CONNECTIONS = 8
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one server did in one round; times in seconds."""
+
+    cost: float  # CPU a created account
+    rate: float  # created accounts/s
+    p99: float
+    failed: int
+
+
+def commands(folder: Path, python: Path, port: int) -> dict[str, list[str]]:
+    """Return the command of each server on a store of its own."""
+    store = tempfile.mkdtemp(dir=folder)
+    ours = [sys.executable, "-m", "prakerja_load.registrar", "--lab", "--port", str(port)]
+    return {
+        "registrar": [*ours, "--database", f"sqlite:{store}/registrar.db"],
+        "FastAPI + SQLAlchemy": [
+            str(python), str(HERE / "servers" / "usual_way.py"), "--port", str(port), "--database", f"{store}/usual.db",
+        ],
+        "registrar's server, no store": [
+            sys.executable, str(HERE / "servers" / "no_store.py"), "--port", str(port),
+        ],
+    }  # fmt: skip
+
+
+def environment(folder: Path) -> Path:
+    """Return the python of a throw-away environment that holds what the usual way needs."""
+    uv, place = ROOT / ".tools" / "bin" / "uv", folder / "usual"
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, place], check=True)
+    python = place / "bin" / "python"
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *USUAL_WAY], check=True)
+    return python
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def measure(command: list[str], port: int, seconds: int, connections: int, cores: tuple[int, int]) -> Result:
+    """Run one server under wrk."""
+    server = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, "PRAKERJA_LAB_TOKEN": "a-token-for-the-benchmark", "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),
+    )
+    try:
+        _wait_for(port, server)
+        used = cpu_of(processes_below(server.pid))
+        wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT)]
+        said = subprocess.run(
+            [*wrk, f"http://127.0.0.1:{port}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {cores[1]}),
+        ).stdout
+        used = cpu_of(processes_below(server.pid)) - used
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    found = re.search(r"created (\d+) failed (\d+) seconds ([\d.]+) p99 ([\d.]+)", said)
+    if found is None:
+        raise SystemExit(said)
+    created, failed = int(found[1]), int(found[2])
+    return Result(used / max(created, 1), created / float(found[3]), float(found[4]), failed)
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"{server.args!r} does not listen")
+
+
+def main() -> None:
+    """Print the table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=int, default=10)
+    options.add_argument("--connections", type=int, default=64)
+    chosen = options.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("needs wrk: apt-get install wrk")
+    available = sorted(os.sched_getaffinity(0))
+    cores = (available[0], available[-1])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = environment(folder)
+        results: dict[str, list[Result]] = {}
+        for _ in range(chosen.rounds):
+            for server in commands(folder, python, 0):
+                port = free_port()
+                connections = FEW_CONNECTIONS if server.startswith("FastAPI") else chosen.connections
+                command = commands(folder, python, port)[server]
+                results.setdefault(server, []).append(measure(command, port, chosen.seconds, connections, cores))
+    ours = statistics.median(result.cost for result in results["registrar"])
+    print(f"{chosen.rounds} rounds of {chosen.seconds} s, server on core {cores[0]}, wrk on core {cores[1]}")
+    print("| server | CPU µs/account, median (min–max) | × ours | accounts/s | p99 ms | failed |")
+    print("|---|---|---|---|---|---|")
+    for server, rounds in results.items():
+        costs = [result.cost * 1e6 for result in rounds]
+        middle = statistics.median(costs)
+        print(
+            f"| {server} | {middle:.0f} ({min(costs):.0f}–{max(costs):.0f}) | {middle / 1e6 / ours:.2f} "
+            f"| {statistics.median(result.rate for result in rounds):.0f} "
+            f"| {statistics.median(result.p99 for result in rounds) * 1e3:.1f} "
+            f"| {sum(result.failed for result in rounds)} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
