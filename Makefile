@@ -36,6 +36,11 @@ SEED ?= 0-199
 sim: .venv/.dev ## whole runs in virtual time: SEED=17 tells that one, SEED=0-1999 sweeps
 	@.venv/bin/python tests/simulation/simulate.py $(SEED)
 
+mutants: .venv/.dev .tools/bin/uv ## mutation testing of judgement and evidence (hours); ONLY='prakerja_load.judgement.window*' for a part
+	@.tools/bin/uv sync --quiet --locked --inexact --group dev --group mutation
+	@.venv/bin/python -m mutmut run $(ONLY)
+	@.venv/bin/python -m mutmut results
+
 lint: .venv/.dev ## format, lint, types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
@@ -43,13 +48,16 @@ bench: .venv/.dev ## speed tables, server on one core and generator on the other
 	@.venv/bin/python benchmarks/generators.py
 	@.venv/bin/python benchmarks/registrar.py
 
+truth: .venv/.dev ## what load tools report of a known stall, beside the truth
+	@.venv/bin/python benchmarks/truth.py
+
 lock: .tools/bin/uv ## refresh uv.lock and the hashed requirements made from it
 	@.tools/bin/uv lock
 	@.tools/bin/uv export --quiet --locked --no-emit-project --no-default-groups --format requirements-txt --output-file requirements.lock
 	@.tools/bin/uv export --quiet --locked --no-emit-project --group dev --format requirements-txt --output-file requirements-dev.lock
 
 clean: ## remove the environment, not the reports
-	rm -rf .venv .tools .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .tools mutants .pytest_cache .hypothesis .ruff_cache .mypy_cache
 
 .venv/.ramp: pyproject.toml uv.lock requirements.lock .ci/install
 	@PYTHON=$(PYTHON) sh .ci/install ramp
@@ -60,4 +68,4 @@ clean: ## remove the environment, not the reports
 .tools/bin/uv:
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools 'uv==0.13.*'
 
-.PHONY: help install ramp ramp-volume smoke serve test test-all coverage sim lint bench lock clean
+.PHONY: help install ramp ramp-volume smoke serve test test-all coverage sim mutants lint bench truth lock clean

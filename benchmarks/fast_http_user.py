@@ -6,7 +6,7 @@ from typing import Any
 
 from locust import FastHttpUser
 
-from prakerja_load.driver.exploratory import Explorer, _headers
+from prakerja_load.driver.exploratory import Explorer, _headers, _prepared
 from prakerja_load.journey.answer import read
 from prakerja_load.journey.step import Answer, Outcome, Request, Response
 
@@ -16,9 +16,11 @@ class Registration(FastHttpUser):
 
     host = os.environ.get("PRAKERJA_TARGET")
     _next = itertools.count()
-    on_start = Explorer.on_start
     register = Explorer.register
     tasks = [Explorer.register]  # noqa: RUF012 (Locust's own way)
+
+    def on_start(self) -> None:
+        self._assignment, self._people, self._journey = _prepared(self.host)
 
     def _ask(self, request: Request) -> Answer:
         name = f"{request.step.number:02d} {request.step.name}"

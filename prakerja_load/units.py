@@ -24,6 +24,7 @@ _NUMBER = r"((?:[0-9]{1,3}(?:[ _][0-9]{3})+|[0-9]+)(?:\.[0-9]+)?)"  # threes may
 DURATION = "a duration such as 250ms, 90s, 10m or 1h30m"
 RATE = "a rate such as 500/s or 80000/min"
 SIZE = "a size such as 4KiB or 2MiB"
+BANDWIDTH = "a bandwidth such as 12Mbit/s or 700kbit/s"
 SHARE = "a share between 0 and 1, such as 0.0134 or 1.34%"
 COUNT = "a whole number"
 NUMBER = "a number"
@@ -82,6 +83,17 @@ def parse_size(value: object) -> int:
     if number != int(number):
         raise _refuse(value, SIZE)
     return int(number)
+
+
+def parse_bandwidth(value: object) -> float:
+    """Return bytes per second from "12Mbit/s", "700kbit/s" or a bare number of bits per second; above 0."""
+    if isinstance(value, str) and (match := re.fullmatch(rf"{_NUMBER}\s*([kMG])bit/s", value.strip())):
+        bits = _digits(match[1]) * {"k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+    else:
+        bits = _plain(value, BANDWIDTH)
+    if bits <= 0:
+        raise _refuse(value, BANDWIDTH)
+    return bits / 8
 
 
 def parse_share(value: object) -> float:

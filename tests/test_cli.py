@@ -32,9 +32,19 @@ def test_help_names_every_verb_and_every_exit_code() -> None:
 
     assert said.code == 0
     assert all(
-        f"\n  {verb}" in said.out for verb in ("applicants", "init", "judge", "plan", "reconcile", "report", "run")
+        f"\n  {verb}" in said.out
+        for verb in ("applicants", "compare", "doctor", "init", "judge", "plan", "reconcile", "report", "run")
     )
     assert all(f" {code}  " in said.out for code in range(5))
+
+
+def test_doctor_lists_every_rule_for_people_and_for_programs() -> None:
+    text, said = command("doctor", "--rules"), command("doctor", "--rules", "--json")
+
+    rules = json.loads(said.out)["rules"]
+    assert (text.code, said.code) == (0, 0)
+    assert len(rules) > 25
+    assert all(rule["threshold"] and rule["reason"] and f"  {rule['name']}: " in text.out for rule in rules)
 
 
 def test_an_unknown_verb_is_a_usage_error() -> None:
@@ -167,3 +177,34 @@ def test_serve_answers_on_loopback_until_it_is_told_to_stop(tmp_path: Path) -> N
     assert ready["url"].startswith("http://127.0.0.1:")
     end(process, signal.SIGTERM)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["run", "worker"])
+def test_an_address_that_is_none_is_a_usage_error(verb: str) -> None:
+    given = (SCENARIOS / "smoke.toml",) if verb == "run" else ()
+    said = command(verb, *given, "--controller", "somewhere")
+
+    assert said.code == 2
+    assert "--controller: got somewhere, allowed: HOST:PORT" in said.err
+
+
+def test_workers_elsewhere_need_a_target_that_they_reach(tmp_path: Path) -> None:
+    said = command("run", SCENARIOS / "smoke.toml", "--controller", "192.0.2.7:9000", "--reports", tmp_path)
+
+    assert said.code == 2
+    assert "--target URL that the workers reach" in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_finds_no_controller_says_where_it_looked(tmp_path: Path) -> None:
+    said = command("worker", "--controller", "127.0.0.1:1", "--wait", "1s", "--reports", tmp_path)
+
+    assert said.code == 4
+    assert "no controller at 127.0.0.1:1 within 1 s" in said.err
+
+
+def test_a_wait_that_is_no_duration_is_a_usage_error(tmp_path: Path) -> None:
+    said = command("worker", "--controller", "127.0.0.1:1", "--wait", "soon", "--reports", tmp_path)
+
+    assert said.code == 2
+    assert "--wait" in said.err

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,10 @@ from prakerja_load import scenario
 from prakerja_load.errors import Problem, ScenarioError
 from prakerja_load.journey import funnel, photo
 from prakerja_load.journey.journeys import NAMES
+from prakerja_load.registrar.defects import STORED_STEPS, AnyDefect
 from prakerja_load.scenario import Behavior, JourneyChoice, Scenario
+from prakerja_load.scenario.laboratory import DEFECTS, OPTIONAL, STEPS
+from prakerja_load.scenario.values import JOURNEYS
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.toml"), key=lambda path: path.stem)
 SMALL = """
@@ -295,13 +299,68 @@ def test_an_override_without_a_place_is_a_problem(override: str, key: str) -> No
     [
         "http://127.0.0.1:8000",
         "http://127.8.9.1",
-        "http://[::1]:8000/base",
+        "http://[::1]:8000/",
         "https://localhost",
         "http://LOCALHOST:1",
     ],
 )
 def test_loopback_needs_no_authorization(url: str) -> None:
     assert scenario.parse(SMALL, overrides=[f"target.url={url}"]).target.url == url
+
+
+@pytest.mark.parametrize("path", ["/base", "/base/path/", "//x"])
+def test_a_system_beneath_a_path_is_refused_because_no_request_would_go_there(path: str) -> None:
+    (problem,) = problems(SMALL, f'target.url="http://127.0.0.1:8000{path}"').values()
+
+    assert (problem.key, problem.allowed) == ("target.url", "http://host:port or https://host, without a path")
+    assert "begin at /" in problem.hint
+
+
+DEFECTIVE = {
+    '[{name="bogus"}]': ("1.name", "lose-write, duplicate-write", ""),
+    '[{name="lose-writes", every=3}]': ("1.name", "lose-write, duplicate-write", "did you mean lose-write?"),
+    "[{every=3}]": ("1.name", "lose-write", ""),
+    '[{name="mute"}, {name="lose-write"}]': ("2.every", "a whole number, at least 1", ""),
+    '[{name="lose-write", every=0}]': ("1.every", "a whole number, at least 1", ""),
+    '[{name="lose-write", every=1.5}]': ("1.every", "a whole number, at least 1", ""),
+    '[{name="lose-write", every=3, step="log-in"}]': ("1.step", "one of create-account", ""),
+    '[{name="lose-write", every=3, evry=3}]': ("1.evry", "one of name, every, step", ""),
+    '[{name="stall", after=1, seconds=4000}]': ("1.seconds", "seconds, 0 to 3600", ""),
+    '[{name="silence", share="1"}]': ("1.share", "a number, 0 to 1", ""),
+}
+
+
+@pytest.mark.parametrize("defects", DEFECTIVE)
+def test_a_defect_that_the_laboratory_does_not_know_is_found_before_the_run(defects: str) -> None:
+    key, allowed, hint = DEFECTIVE[defects]
+
+    (problem,) = problems(SMALL, f"registrar.defects={defects}").values()
+
+    assert problem.key == f"registrar.defects.{key}"
+    assert allowed in problem.allowed
+    assert problem.hint == hint
+
+
+def test_every_defect_of_the_laboratory_can_be_asked_for_and_no_other() -> None:
+    known = {
+        str(kind.__struct_config__.tag): {field.name: field.required for field in msgspec.structs.fields(kind)}
+        for kind in get_args(AnyDefect)
+    }
+
+    assert {name: {field: field not in OPTIONAL for field in fields} for name, fields in DEFECTS.items()} == known
+    assert STEPS == STORED_STEPS
+
+
+@pytest.mark.parametrize("database", ["postgresql://x", "mysql:x", "sqlite:", "sqlite:///", ""])
+def test_a_database_that_the_registrar_does_not_speak_to_is_found_before_the_run(database: str) -> None:
+    (problem,) = problems(SMALL, f'registrar.database="{database}"').values()
+
+    assert (problem.key, problem.allowed) == ("registrar.database", "sqlite, in the run directory, or sqlite:PATH")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "sqlite:store.db", "sqlite:/var/tmp/store.db"])
+def test_a_database_in_a_file_is_none_of_its_business(database: str) -> None:
+    assert scenario.parse(SMALL, overrides=[f'registrar.database="{database}"']).registrar.database == database
 
 
 def test_any_other_target_needs_the_name_of_who_allowed_it() -> None:
@@ -390,7 +449,7 @@ def test_the_digest_changes_with_everything_but_the_description() -> None:
 def test_names_of_journeys_and_funnels_are_those_that_can_be_played() -> None:
     fields = JourneyChoice.model_fields
 
-    assert set(get_args(fields["name"].annotation)) == set(NAMES)
+    assert JOURNEYS == NAMES
     assert set(get_args(fields["funnel"].annotation)) == set(funnel.FUNNELS)
     assert JourneyChoice(photo_size=photo.SMALLEST).photo_size == photo.SMALLEST
 
@@ -450,3 +509,104 @@ print(sorted({{"numpy", "msgspec", "pandas", "locust"}} & set(sys.modules)))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+OWN = """
+from prakerja_load.journey.own import OwnJourney
+from prakerja_load.journey.step import Step
+
+
+class SignUp(OwnJourney):
+    name = "sign-up"
+    steps = (Step(1, "form"), Step(2, "sign-up", is_stored=True))
+
+    def play(self, registrant, browser):
+        yield from browser.get(self.steps[0], "/")
+
+    def stored(self, registrant, step):
+        return {"email": "a@example.org"}
+"""
+STORED = """
+[[stored]]
+step = "sign-up"
+sql = "sqlite:///site.db"
+query = "select email from people"
+key = "email"
+"""
+
+
+def own_scenario(folder: Path, *overrides: str, more: str = "", source: str = OWN) -> Scenario:
+    (folder / "mine.py").write_text(source)
+    (folder / "s.toml").write_text(SMALL + '[journey]\nfile = "mine.py"\nname = "sign-up"\n' + more)
+    return scenario.load(folder / "s.toml", overrides)
+
+
+def test_a_journey_may_come_from_a_file_beside_the_scenario_and_its_text_is_part_of_it(tmp_path: Path) -> None:
+    loaded = own_scenario(tmp_path, 'target.url="http://127.0.0.1:8000"', more=STORED)
+    changed = own_scenario(tmp_path, 'target.url="http://127.0.0.1:8000"', more=STORED, source=OWN + "# more")
+
+    assert loaded.journey.file is not None
+    assert (loaded.journey.file.name, loaded.journey.file.source) == ("mine.py", OWN)
+    assert [table.step for table in loaded.stored] == ["sign-up"]
+    assert scenario.digest(loaded) != scenario.digest(changed)
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "said"),
+    [
+        ('journey.file="other.py"', "journey.file", "the name of a readable Python file beside the scenario"),
+        ('journey.file="../mine.py"', "journey.file", "the name of a readable Python file beside the scenario"),
+        ('journey.name="sign-down"', "journey.file", "no journey called 'sign-down' in mine.py, which has: sign-up"),
+        ('journey.name="sign up"', "journey.name", "a journey's name"),
+        ("seed=1", "stored", "nothing without journey.file and target.url"),
+        ('stored.1.step="form"', "stored.1.step", "one of sign-up, each once"),
+        ('stored.1.sql="postgresql://me:secret@host/db"', "stored.1.sql", "PGPASSWORD may hold the password"),
+        ('stored.1.sql="mysql://host/db"', "stored.1.sql", "sqlite:///file.db or postgresql://user@host/database"),
+    ],
+)
+def test_a_file_or_a_table_that_does_not_fit_is_refused_in_words(
+    tmp_path: Path, override: str, key: str, said: str
+) -> None:
+    target = [] if override == "seed=1" else ['target.url="http://127.0.0.1:8000"']
+
+    with pytest.raises(ScenarioError) as refused:
+        own_scenario(tmp_path, *target, override, more=STORED)
+    found = {problem.key: problem for problem in refused.value.problems}
+    assert said in str(found[key])
+    assert "secret" not in str(refused.value)
+
+
+def test_a_step_that_is_stored_without_a_table_beside_one_that_has_one_is_refused(tmp_path: Path) -> None:
+    source = OWN.replace('Step(1, "form")', 'Step(1, "form", is_stored=True)')
+
+    with pytest.raises(ScenarioError, match="no table for form"):
+        own_scenario(tmp_path, 'target.url="http://127.0.0.1:8000"', more=STORED, source=source)
+
+
+def test_a_text_without_a_folder_has_no_file() -> None:
+    with pytest.raises(ScenarioError, match=r"journey\.file"):
+        scenario.parse(SMALL + '[journey]\nfile = "mine.py"\nname = "sign-up"\n')
+
+
+def test_a_network_profile_is_an_option_with_the_shares_of_the_facts() -> None:
+    chosen = scenario.parse(SMALL, overrides=["network.profile=indonesia-2020"]).network.chosen
+
+    assert [(link.share, link.down * 8e-6, link.up * 8e-6, link.latency) for link in chosen] == [
+        (0.70, pytest.approx(12), pytest.approx(6), 0.05),
+        (0.25, pytest.approx(2), pytest.approx(0.7), 0.15),
+        (0.05, pytest.approx(0.4), pytest.approx(0.2), 0.4),
+    ]
+    assert scenario.parse(SMALL).network.chosen == ()
+
+
+def test_networks_that_cannot_be_drawn_or_shared_are_refused() -> None:
+    half = 'network.links=[{name="a", share=0.5, down="1Mbit/s", up="1Mbit/s", latency="10ms"}]'
+
+    assert problems(SMALL, half)["network.links"].allowed == "shares that add up to 1"
+    assert "network.links" in problems(SMALL, half.replace("0.5", "1"), "network.profile=indonesia-2020")
+    assert "load.connection" in problems(SMALL, "network.profile=indonesia-2020", "load.connection=reuse")
+    assert problems(SMALL, half.replace("1Mbit/s", "fast")).keys() == {"network.links.1.down", "network.links.1.up"}
+
+
+def test_source_addresses_are_numeric() -> None:
+    assert problems(SMALL, 'load.source_addresses=["127.0.0.2", "here"]').keys() == {"load.source_addresses.2"}

@@ -136,6 +136,8 @@ def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:
         (units.parse_rate, "500/fortnight", "500/s or 80000/min"),
         (units.parse_rate, -1, "500/s"),
         (units.parse_size, "4KB/s", "4KiB or 2MiB"),
+        (units.parse_bandwidth, "12MB/s", "12Mbit/s or 700kbit/s"),
+        (units.parse_bandwidth, 0, "12Mbit/s or 700kbit/s"),
         (units.parse_size, 1.5, "4KiB"),
         (units.parse_size, -1, "4KiB"),
         (units.parse_share, "134%", "between 0 and 1"),
@@ -224,3 +226,10 @@ def test_a_shown_duration_has_no_60_in_it(seconds: float) -> None:
 )
 def test_quantities_are_shown_as_people_read_them(made: str, text: str) -> None:
     assert made == text
+
+
+@pytest.mark.parametrize(
+    ("given", "bytes_per_second"), [("12Mbit/s", 1.5e6), ("0.7 Mbit/s", 87_500), ("700kbit/s", 87_500), (8_000, 1_000)]
+)
+def test_a_bandwidth_is_in_bits_outside_and_bytes_inside(given: object, bytes_per_second: float) -> None:
+    assert units.parse_bandwidth(given) == pytest.approx(bytes_per_second)

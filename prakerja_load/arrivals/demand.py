@@ -71,6 +71,16 @@ def peak_rate(demand: StatedDemand, registrants: int, journey_seconds: Seconds |
     return _reading(demand, registrants, journey_seconds).rate
 
 
+def registrants_at(demand: StatedDemand, rate: PerSecond) -> float | None:
+    """Return the N whose λ_peak is `rate`: the inverse of `peak_rate`; None where the peak does not depend on N."""
+    if demand.peak_minute_share is not None:
+        return rate * 60 / demand.peak_minute_share / demand.multiplier
+    window = _peak_window(demand)
+    if demand.peak_to_mean is not None and window is not None:
+        return rate * window / demand.peak_to_mean / demand.multiplier
+    return None
+
+
 def arithmetic(demand: StatedDemand, registrants: int, journey_seconds: Seconds | None = None) -> list[str]:
     """Return how λ_peak comes about, a line of words a step: `0.0134 × 1 × 200 000 / 60 s = 44.7 arrivals/s`."""
     reading = _reading(demand, registrants, journey_seconds)

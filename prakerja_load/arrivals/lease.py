@@ -48,14 +48,24 @@ class LeaseTotals:
 
 
 class LeaseBook:
-    """Who is to start what: issues chunks in order, round-robin over the live workers."""
+    """Who is to start what: issues chunks in order, round-robin over the live workers.
 
-    def __init__(self, count: int, workers: Iterable[int] = (), chunk: int = 16) -> None:
+    Arrivals are 0 … count−1, or `only` those of the ranges given, which do not overlap.
+    """
+
+    def __init__(
+        self, count: int, workers: Iterable[int] = (), chunk: int = 16, only: Iterable[Span] | None = None
+    ) -> None:
         if count < 0 or chunk < 1:
             raise ValueError(f"a lease book has a count ≥ 0 and a chunk ≥ 1, got {count} and {chunk}")
         self.count, self.chunk = count, chunk
         self._next = 0  # every arrival from here on was never issued
-        self._returned: deque[Span] = deque()  # issued once, taken back before it was due
+        self._returned: deque[Span] = deque()  # to be issued before those: taken back before it was due
+        self._elsewhere = 0  # not of this book
+        if only is not None:
+            self._returned.extend(sorted(only))
+            self._next = count
+            self._elsewhere = count - sum(map(len, self._returned))
         self._turn: deque[int] = deque()
         self._open: dict[Lease, int] = {}  # handled so far, from the start of the lease
         self._handled = 0  # in closed leases
@@ -79,7 +89,7 @@ class LeaseBook:
         handled = self._handled + sum(self._open.values())
         under_way = sum(map(len, self._open)) - sum(self._open.values())
         waiting = self.count - self._next + sum(map(len, self._returned))
-        return LeaseTotals(self.count, waiting, under_way, handled, sum(map(len, self._not_started)))
+        return LeaseTotals(self.count - self._elsewhere, waiting, under_way, handled, sum(map(len, self._not_started)))
 
     def join(self, worker: int) -> None:
         """Let a worker take part; its turn comes last. Raises ValueError when it already does."""

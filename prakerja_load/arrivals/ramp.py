@@ -57,6 +57,8 @@ class StatedRamp(Protocol):
     def hold(self) -> Seconds: ...
     @property
     def prefill(self) -> int | None: ...
+    @property
+    def draw(self) -> int: ...
 
 
 def plan(
@@ -92,11 +94,11 @@ def plan(
         warm_up=warm_up,
         hold=hold,
         curve=curve,
-        seed=schedule_seed(seed, number),
+        seed=schedule_seed(seed, number, ramp.draw),
         process=demand.process,
     )
 
 
-def schedule_seed(seed: int, number: int) -> int:
-    """Return the 63-bit seed of one ramp's schedule."""
-    return seeds.key(seed, "ramp", number) >> 1
+def schedule_seed(seed: int, number: int, draw: int = 0) -> int:
+    """Return the 63-bit seed of one ramp's schedule; every draw is another, for repeats that are independent."""
+    return seeds.key(seed, "ramp", number, *((draw,) if draw else ())) >> 1

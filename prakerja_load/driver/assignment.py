@@ -14,6 +14,7 @@ from prakerja_load.errors import EvidenceError
 from prakerja_load.evidence.run_directory import RAMP, read_json
 from prakerja_load.journey.journeys import make_journey
 from prakerja_load.journey.options import JourneyOptions
+from prakerja_load.journey.own import OwnJourney
 from prakerja_load.journey.walk import Walk
 from prakerja_load.units import PerSecond, Seconds
 
@@ -29,7 +30,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     target_url: str
     authorized_by: str = ""
     contact: str = ""
-    ca_file: str = ""  # private certificate authority of an https target
+    authorities: str = ""  # whose certificates are believed, in PEM form; empty: those whom the system believes
     seed: int  # of the population
     dialable_phones: bool = False
     first_person: int
@@ -44,9 +45,14 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     journey: JourneyOptions
     workers: int
     connection: str = "per-registrant"  # or "reuse"
+    source_addresses: list[str] = []  # of the worker's machine, used in turn
+    accepts_gzip: bool = False
+    network: list[tuple[float, float, float, Seconds]] = []  # (share, down and up in bytes/s, latency) of registrants
     in_flight_limit: int
     patience: Seconds
     tolerate_worker_loss: bool = False
+    begins_at: Seconds = 0.0  # of the schedule's time, which stood still since the part before was cut off
+    only: list[tuple[int, int]] | None = None  # ranges of arrivals that are left to play; None: all
 
     def schedule(self) -> Schedule:
         """Return the due time of every arrival; the same in every process."""
@@ -57,7 +63,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
         """Return the people of this run."""
         return Population(self.seed, self.dialable_phones)
 
-    def make_journey(self, population: Population) -> Walk:
+    def make_journey(self, population: Population) -> Walk | OwnJourney:
         """Return the journey that every registrant goes through."""
         return make_journey(self.journey, population.applicant)
 

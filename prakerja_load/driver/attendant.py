@@ -6,12 +6,14 @@ Lives in the process's main thread beside Locust; the offering has its own.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
 
 import msgspec
 
 from prakerja_load.arrivals.lease import Span
+from prakerja_load.driver.alignment import timebase
 from prakerja_load.driver.message import (
     Beat,
     Begin,
@@ -20,7 +22,10 @@ from prakerja_load.driver.message import (
     Hello,
     Leases,
     Order,
+    Question,
     Quit,
+    Reading,
+    Received,
     Report,
     Stop,
     Totals,
@@ -49,14 +54,19 @@ class Attendant:
         worker: int,
         drain: Seconds,
         clock: Callable[[], Nanoseconds] = time.perf_counter_ns,
+        received: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._offering, self._run, self._worker, self._send, self._clock = offering, run, worker, send, clock
         self._drain = round(drain * SECOND_NS)
+        self._received = received  # told which parcel the controller awaits
+        self._handled_last: list[tuple[int, int]] = []  # said with the last word, however often that is said
+        self._timebase = timebase()
         self._tally = Tally()
         self._shown: list[Callable[[Records], None]] = [self._tally.add]
         self._epoch: Nanoseconds | None = None
         self._heard = clock()
-        self.is_dismissed = False  # the controller has the final totals
+        self.is_dismissed = False  # there is nothing more to say
+        self.is_acknowledged = False  # the controller has the final totals, and all evidence that was sent
         self.is_alone = False  # the controller fell silent
         self.foreign = 0  # orders of another run, which were refused
         self.wall_epoch: Seconds = 0.0
@@ -77,7 +87,7 @@ class Attendant:
         except msgspec.ValidationError:
             self.foreign += 1
             return
-        if order.run != self._run:
+        if getattr(order, "run", "") != self._run:
             self.foreign += 1
             return
         self._heard = self._clock()
@@ -96,15 +106,19 @@ class Attendant:
                 offering.finish(deadline)
             case Stop(reason=reason, deadline=deadline):
                 offering.stop(reason, deadline)
-            case Quit():
-                self.is_dismissed = True
+            case Question(asked=asked):
+                self._send(Reading(self._run, self._worker, asked, self._clock()))
+            case Received(awaited=awaited):
+                self._received(awaited)
+            case Quit(is_acknowledged=is_acknowledged):
+                self.is_dismissed, self.is_acknowledged = True, is_acknowledged
             case _:
                 pass
 
     def beat(self) -> None:
         """Say what was done; give up a controller that is silent."""
         if self._epoch is None:
-            self._send(Hello(self._run, self._worker, os.getpid()))
+            self._send(Hello(self._run, self._worker, os.getpid(), self._timebase, socket.gethostname()))
             return
         if self._clock() - self._heard > SILENCE * SECOND_NS and not self._offering.reason:
             self.is_alone = True
@@ -112,15 +126,25 @@ class Attendant:
         self.show_rest()
         elapsed, lateness = self._tally.take()
         under_way, handled = self._progress()
-        self._send(Beat(self._run, self._worker, self._totals(), handled, under_way, elapsed, lateness))
+        standstill = self._offering.standstill
+        self._send(Beat(self._run, self._worker, self._totals(), handled, under_way, elapsed, lateness, standstill))
 
-    def finish(self) -> None:
-        """Say the last word, when the offering is over."""
+    @property
+    def silence(self) -> Seconds:
+        """Return how long ago the controller was last heard."""
+        return (self._clock() - self._heard) / SECOND_NS
+
+    def finish(self, shipped: list[tuple[int, int, int]] | None = None) -> None:
+        """Say the last word, when the offering is over; again when nobody seems to have heard it.
+
+        `shipped` tells (kind, bytes, CRC-32) of the evidence that was sent to a controller on another host.
+        """
         self.show_rest()
-        _, handled = self._progress()
+        self._handled_last += self._progress()[1]
         left = [_triple(handling) for handling in self._offering.left]
         reason, is_fatal = self._offering.reason, self._offering.is_fatal
-        self._send(Final(self._run, self._worker, self._totals(), handled, left, reason, is_fatal))
+        last = self._handled_last
+        self._send(Final(self._run, self._worker, self._totals(), last, left, reason, is_fatal, shipped or []))
 
     def stop(self, reason: str, drain: Nanoseconds = 0) -> None:
         """Start nothing more, of this process's own accord; whoever is under way gets `drain` nanoseconds."""
@@ -159,6 +183,7 @@ class Attendant:
             arrivals=counts[Kind.ARRIVALS],
             ledger=counts[Kind.LEDGER],
             errors=self._tally.errors,
+            exhausted=offering.exhausted,
         )
 
 

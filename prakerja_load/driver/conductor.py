@@ -2,34 +2,44 @@
 
 Knows neither Locust nor a network: reports come in through `hear`, orders go out through `send`, and time is asked of
 `clock`. The course of a ramp: every worker says hello → the epoch is set → leases are issued ahead of their time →
-nothing is left to issue, the workers drain → every worker's final totals are acknowledged → over.
+nothing is left to issue, the workers drain → every worker's final totals are acknowledged → over. Where workers come
+from elsewhere, they ask for their place first, their clocks are compared before the epoch is set, and their final
+totals are acknowledged once all their evidence lies in the archive.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import msgspec
 
-from prakerja_load.arrivals.lease import Lease, LeaseBook
+from prakerja_load.arrivals.lease import Lease, LeaseBook, Span
 from prakerja_load.arrivals.schedule import Schedule
+from prakerja_load.driver.alignment import Alignment, timebase
 from prakerja_load.driver.message import (
     Beat,
     Begin,
     Final,
     Finish,
     Hello,
+    Join,
     Leases,
     Order,
+    Parcel,
+    Place,
+    Question,
     Quit,
-    Report,
+    Reading,
+    Received,
     Stop,
     Totals,
     unpack_report,
 )
+from prakerja_load.driver.roster import Elsewhere, Worker
+from prakerja_load.driver.seats import Seats
+from prakerja_load.errors import EvidenceError
 from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
 
 LEAD: Seconds = 1.5  # between the last hello and time 0
@@ -37,27 +47,13 @@ HORIZON: Seconds = 2.5  # arrivals are leased this long before they are due
 LOST_AFTER: Seconds = 4.5  # without a word from a worker; it stops by itself a second earlier
 AGAIN_AFTER: Seconds = 1.0  # a lost worker's arrivals due later than this may go to others
 GATHERING: Seconds = 60.0  # for every worker to say hello
-LAST_WORDS: Seconds = 10.0  # after the drain's end, for the final totals
+GATHERING_ELSEWHERE: Seconds = 600.0  # when people or a cluster's scheduler have to start them
+LAST_WORDS: Seconds = 10.0  # after the drain's end and the last parcel, for the final totals
+ASK_EVERY: Seconds = 1.0  # what a worker's clock shows, while the ramp runs
+STANDSTILL: Seconds = 3.0  # of a worker's loop while its process still speaks
 
 Send = Callable[[str, Order], None]
-
-
-@dataclass
-class Worker:
-    """What is known of one worker."""
-
-    number: int
-    client: str  # its address in Locust's messaging
-    pid: int
-    heard: Nanoseconds
-    totals: Totals = field(default_factory=Totals)
-    state: str = "running"  # finished, lost
-    reason: str = ""
-
-    @property
-    def is_running(self) -> bool:
-        """Tell whether its final totals are still to come."""
-        return self.state == "running"
+_FromWorker: TypeAlias = Hello | Beat | Reading | Parcel | Final
 
 
 class Conductor:
@@ -73,6 +69,9 @@ class Conductor:
         workers: int,
         drain: Seconds,
         tolerates_loss: bool = False,
+        elsewhere: Elsewhere | None = None,
+        begins_at: Seconds = 0.0,
+        only: Iterable[tuple[int, int]] | None = None,
         listen: Callable[[Beat], None] = lambda _: None,
     ) -> None:
         self.run, self.schedule, self.wanted = run, schedule, workers
@@ -86,15 +85,21 @@ class Conductor:
         self._drain = round(drain * SECOND_NS)
         self._send, self._clock, self._listen = send, clock, listen
         self._tolerates_loss = tolerates_loss
+        self._elsewhere, self._seats = elsewhere, Seats(workers)
+        self._timebase = timebase()
+        self._ask_next: Nanoseconds = 0
+        self._again = 0  # arrivals of lost workers that others took over
         self._began = clock()
-        self._book = LeaseBook(len(schedule))
+        self._begins_at = round(begins_at * SECOND_NS)
+        spans = None if only is None else [Span(start, stop) for start, stop in only]
+        self._book = LeaseBook(len(schedule), only=spans)
         self._deadline: Nanoseconds | None = None  # after the epoch; set when nothing more is issued
         self._open: dict[tuple[int, int], Lease] = {}
 
     @property
     def elapsed(self) -> Nanoseconds:
         """Return the time after the epoch, negative before it and before it is set."""
-        return self._clock() - self.epoch if self.epoch is not None else -round(LEAD * SECOND_NS)
+        return self._clock() - self.epoch if self.epoch is not None else self._begins_at - round(LEAD * SECOND_NS)
 
     # what workers say
 
@@ -105,11 +110,12 @@ class Conductor:
         except msgspec.ValidationError:
             self.foreign += 1
             return
+        if isinstance(report, Join):
+            self._seat(report, client)
+            return
         worker = self.workers.get(report.worker)
         if report.run != self.run or not self._is_ours(report, client, worker):
-            self.foreign += 1
-            self._send(client, Stop(report.run, "this controller has given the worker up", 0))
-            self._send(client, Quit(report.run))
+            self._refuse(report, client, worker)
             return
         if isinstance(report, Hello):
             self._welcome(report, client)
@@ -118,20 +124,47 @@ class Conductor:
             worker.heard = self._clock()
             self._note(report, worker)
 
-    def _is_ours(self, report: Report, client: str, worker: Worker | None) -> bool:
+    def _refuse(self, report: _FromWorker, client: str, worker: Worker | None) -> None:
+        if worker and worker.client == client and worker.state == "finished":
+            self._send(client, Quit(self.run))  # the first one got lost on its way
+            return
+        self.foreign += 1
+        self._send(client, Stop(report.run, "this controller has given the worker up", 0))
+        self._send(client, Quit(report.run, is_acknowledged=False))
+
+    def _is_ours(self, report: _FromWorker, client: str, worker: Worker | None) -> bool:
         if worker is None:
-            return isinstance(report, Hello) and 0 <= report.worker < self.wanted and self.epoch is None
+            is_seated = self._elsewhere is None or self._seats.is_of(client, report.worker)
+            return isinstance(report, Hello) and 0 <= report.worker < self.wanted and self.epoch is None and is_seated
         return worker.client == client and worker.is_running
+
+    def _seat(self, report: Join, client: str) -> None:
+        """Give a worker from elsewhere its place while there is one; who comes late waits for the next ramp."""
+        if self._elsewhere is None or report.version != self._elsewhere.version:
+            self.foreign += 1
+            ours = self._elsewhere.version if self._elsewhere else "none that come from elsewhere"
+            self._send(client, Stop("", f"workers of version {report.version} asked for a place, wanted: {ours}", 0))
+        elif self.epoch is None and (number := self._seats.take(client, self._clock())) is not None:
+            self._send(client, Place(self.run, number, self._elsewhere.task))
 
     def _welcome(self, report: Hello, client: str) -> None:
         now = self._clock()
         if report.worker in self.workers:
             self.workers[report.worker].heard = now
             return
-        self.workers[report.worker] = Worker(report.worker, client, report.pid, now)
+        is_same = self._elsewhere is None or (report.timebase == self._timebase != "")
+        self.workers[report.worker] = Worker(
+            report.worker, client, report.pid, now, host=report.host, alignment=Alignment(is_same)
+        )
         self._book.join(report.worker)
 
-    def _note(self, report: Beat | Final, worker: Worker) -> None:
+    def _note(self, report: Beat | Final | Reading | Parcel, worker: Worker) -> None:
+        if isinstance(report, Reading):
+            worker.alignment.hear(report.asked, report.clock, self._clock())
+            return
+        if isinstance(report, Parcel):
+            self._shelve(report, worker)
+            return
         worker.totals = report.totals
         if isinstance(report, Beat):
             if report.under_way is not None:
@@ -139,7 +172,11 @@ class Conductor:
                 self._book.handled(self._open[start, stop], count)
             self._close(report.handled)
             self._listen(report)
+            if report.standstill > STANDSTILL * SECOND_NS:
+                self._lose(worker, f"its loop stands still for {report.standstill / SECOND_NS:.1f} s")
             return
+        if self._elsewhere is not None and not self._elsewhere.archive.of(worker.number).holds(report.shipped):
+            return  # it says so again when the rest has arrived
         self._close(report.handled)
         for start, stop, count in report.left:
             self._book.finish(self._open.pop((start, stop)), count)
@@ -153,6 +190,20 @@ class Conductor:
             worker.state = "finished"
             self._book.lose(worker.number)
         self._send(worker.client, Quit(self.run))
+
+    def _shelve(self, parcel: Parcel, worker: Worker) -> None:
+        if self._elsewhere is None:
+            self.foreign += 1
+            return
+        try:
+            shelf = self._elsewhere.archive.of(worker.number)
+            shelf.take(parcel)
+        except EvidenceError as refusal:
+            self.is_failed = True
+            self.stop(f"the result disk refused evidence: {refusal}", 0.0)
+            return
+        worker.fed = self._clock()
+        self._send(worker.client, Received(self.run, shelf.awaited))
 
     def _close(self, handled: list[tuple[int, int]]) -> None:
         for start, stop in handled:
@@ -168,20 +219,44 @@ class Conductor:
             self._gather()
         else:
             self._watch()
+            self._ask_again()
             self._issue()
         self._end_if_over()
 
     def _gather(self) -> None:
         now = self._clock()
-        if len(self.workers) == self.wanted:
-            self.epoch = now + round(LEAD * SECOND_NS)
+        if self._elsewhere is not None:
+            self._forget_silent(now)
+            self._ask([worker for worker in self.workers.values() if not worker.alignment.is_known])
+        patience = GATHERING if self._elsewhere is None else GATHERING_ELSEWHERE
+        if len(self.workers) == self.wanted and all(worker.alignment.is_known for worker in self.workers.values()):
+            self.epoch = now + round(LEAD * SECOND_NS) - self._begins_at
             for worker in self.workers.values():
                 worker.heard = now
-                self._send(worker.client, Begin(self.run, self.epoch))
-        elif now - self._began > GATHERING * SECOND_NS:
+                # on the worker's own clock
+                self._send(worker.client, Begin(self.run, self.epoch + worker.alignment.fix()))
+        elif now - self._began > patience * SECOND_NS:
             self.is_failed = True
-            self.stopped = f"{len(self.workers)} of {self.wanted} workers came within {GATHERING:g} s"
+            self.stopped = f"{len(self.workers)} of {self.wanted} workers came within {patience:g} s"
             self._dismiss_all()
+
+    def _forget_silent(self, now: Nanoseconds) -> None:
+        """Let somebody else have the place of a worker that went away before anything began."""
+        for worker in list(self.workers.values()):
+            if now - worker.heard > LOST_AFTER * SECOND_NS:
+                del self.workers[worker.number]
+                self._book.lose(worker.number)
+                self._seats.free(worker.client)
+
+    def _ask(self, workers: Iterable[Worker]) -> None:
+        for worker in workers:
+            self._send(worker.client, Question(self.run, self._clock()))
+
+    def _ask_again(self) -> None:
+        now = self._clock()
+        if now >= self._ask_next:
+            self._ask_next = now + round(ASK_EVERY * SECOND_NS)
+            self._ask(one for one in self.workers.values() if one.is_running and not one.alignment.is_same)
 
     def _watch(self) -> None:
         """Give up workers that fell silent, and those that do not come to their end."""
@@ -191,7 +266,7 @@ class Conductor:
             silent = (now - worker.heard) / SECOND_NS
             if worker.is_running and silent > LOST_AFTER:
                 self._lose(worker, f"no word for {silent:.1f} s")
-            elif worker.is_running and self.elapsed > latest:
+            elif worker.is_running and self.elapsed > latest and now - worker.fed > LAST_WORDS * SECOND_NS:
                 self._lose(worker, "no final totals after the drain")
 
     def _lose(self, worker: Worker, reason: str) -> None:
@@ -200,7 +275,9 @@ class Conductor:
         again = None
         if self._tolerates_loss and self._deadline is None:
             again = self.schedule.due_before(self.elapsed / SECOND_NS + AGAIN_AFTER)
+        before = self._book.totals.not_issued
         self._book.lose(worker.number, again)
+        self._again += self._book.totals.not_issued - before
         self._open = {span: lease for span, lease in self._open.items() if lease.worker != worker.number}
 
     def _issue(self) -> None:
@@ -266,20 +343,12 @@ class Conductor:
         book = self._book.totals
         return {
             "epoch_ns": self.epoch,
-            "workers": [
-                {
-                    "worker": worker.number,
-                    "pid": worker.pid,
-                    "state": worker.state,
-                    "reason": worker.reason,
-                    **msgspec.structs.asdict(worker.totals),
-                }
-                for worker in sorted(self.workers.values(), key=lambda worker: worker.number)
-            ],
+            "workers": [self.workers[number].record() for number in sorted(self.workers)],
             "issued": book.issued,
             "not_started": book.not_started + book.open,
             "not_issued": book.not_issued,
             "not_started_ranges": [(span.start, span.stop) for span in self._book.not_started],
+            "taken_over": self._again,
             "foreign_messages": self.foreign,
             "interrupted": self.is_interrupted,
             "stopped": self.stopped,

@@ -1,16 +1,17 @@
 """The controller process: a Locust master without its own load, which leads the workers through one ramp.
 
-    python -m prakerja_load.driver.controller RAMP_DIR [--port P] [--workers K]
+    python -m prakerja_load.driver.controller RAMP_DIR [--port P] [--workers K] [--elsewhere HOST]
 
 Reads RAMP_DIR/ramp.json, prints one JSON object a line (listening, started, progress each second, finished, failed)
 and leaves RAMP_DIR/controller.json. Ends with 0 when the ramp came to an end, however it ended, and with the code of
-errors.py otherwise. SIGINT or SIGTERM stops the offering and drains; a second one cuts the drain short.
+errors.py otherwise. With --elsewhere it listens on an address of this host for workers that do not have this folder:
+they are given their task, and their evidence is taken into RAMP_DIR. SIGINT or SIGTERM stops the offering and drains;
+a second one cuts the drain short.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -29,14 +30,19 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import MasterRunner
 
+from prakerja_load import __version__
 from prakerja_load.driver import guard
+from prakerja_load.driver.archive import Archive
 from prakerja_load.driver.assignment import Assignment, load
 from prakerja_load.driver.conductor import Conductor
+from prakerja_load.driver.consent import watch_consent
 from prakerja_load.driver.gauge import Vitals
 from prakerja_load.driver.message import KIND, Order, pack
+from prakerja_load.driver.roster import Elsewhere
+from prakerja_load.driver.telling import say
 from prakerja_load.driver.watch import Watch
-from prakerja_load.errors import AuthorizationError, HarnessError, PrakerjaLoadError
-from prakerja_load.evidence.run_directory import CONTROLLER, write_json
+from prakerja_load.errors import HarnessError, PrakerjaLoadError
+from prakerja_load.evidence.run_directory import BEGUN, CONTROLLER, write_json
 from prakerja_load.journey.forecast import forecast
 from prakerja_load.units import SECOND_NS, Seconds
 
@@ -65,13 +71,14 @@ class Master(MasterRunner):
 class Controller:
     """One ramp led from here; `run` returns the exit code."""
 
-    def __init__(self, folder: Path, task: Assignment, workers: int, port: int) -> None:
+    def __init__(self, folder: Path, task: Assignment, workers: int, port: int, host: str = "") -> None:
         self._folder, self._task = folder, task
+        self._archive = Archive(folder) if host else None
         self._environment = Environment()
         try:
-            self._runner: Master = self._environment._create_runner(Master, LOOPBACK, port)
+            self._runner: Master = self._environment._create_runner(Master, host or LOOPBACK, port)
         except (RPCError, SystemExit):  # both are ways in which Locust says it
-            raise HarnessError(f"port {port} is taken: another controller?") from None
+            raise HarnessError(_why_not(host, port)) from None
         self._runner.register_message(KIND, self._hear)
         self._watch = Watch(task)
         self._conductor = Conductor(
@@ -82,9 +89,13 @@ class Controller:
             workers=workers,
             drain=task.drain,
             tolerates_loss=task.tolerate_worker_loss,
+            begins_at=task.begins_at,
+            only=task.only,
+            elsewhere=Elsewhere(msgspec.json.encode(task), __version__, self._archive) if self._archive else None,
             listen=lambda beat: self._watch.listen(beat, time.perf_counter_ns()),
         )
         self._vitals = Vitals()
+        self._vitals.watch_garbage()
         self._seconds: list[dict[str, float]] = []
         self._signals = 0
         self._checked = time.perf_counter_ns()
@@ -92,7 +103,7 @@ class Controller:
     def run(self) -> int:
         """Lead the ramp to its end and write controller.json; raises what keeps it from beginning."""
         target = self._authorize()
-        guard.reach(target)
+        guard.reach(target, authorities=self._task.authorities)
         for number in (signal.SIGINT, signal.SIGTERM):
             gevent.signal_handler(number, self._interrupt)
         say("listening", port=self._runner.server.port, pid=os.getpid())
@@ -116,15 +127,17 @@ class Controller:
             self._runner.led = {worker.client for worker in conductor.workers.values() if worker.state != "lost"}
             if conductor.epoch is not None and not has_begun:
                 has_begun = True
+                since = (time.perf_counter_ns() - conductor.epoch) / SECOND_NS
+                write_json(self._folder / BEGUN, {"epoch_ns": conductor.epoch, "epoch_wall": time.time() - since})
                 say("started", epoch_ns=conductor.epoch, workers=len(conductor.workers))
-            if has_begun and time.perf_counter_ns() >= next_second:
-                next_second += SECOND_NS
+            if (has_begun or self._archive) and time.perf_counter_ns() >= next_second:
+                next_second = max(next_second + SECOND_NS, time.perf_counter_ns())
                 self._each_second()
             gevent.sleep(TICK)
 
     def _each_second(self) -> None:
-        cpu, _, rss = self._vitals.read()
-        self._seconds.append({"at": self._conductor.elapsed, "cpu": cpu, "rss": rss})
+        cpu, pause, rss = self._vitals.read()
+        self._seconds.append({"at": self._conductor.elapsed, "cpu": cpu, "gc_pause": pause, "rss": rss})
         if len(self._seconds) > _MOST_VITALS:
             del self._seconds[::2]
         say("progress", **msgspec.to_builtins(self._watch.look(self._conductor, time.perf_counter_ns())))
@@ -143,25 +156,21 @@ class Controller:
     def _authorize(self) -> guard.Target:
         task = self._task
         planned = task.rate * forecast(task.make_journey(task.population())).requests
-        return guard.authorize(task.target_url, authorized_by=task.authorized_by, planned=planned, ca_file=task.ca_file)
+        return guard.authorize(
+            task.target_url, authorized_by=task.authorized_by, planned=planned, authorities=task.authorities
+        )
 
     def _keep_checking(self, target: guard.Target) -> None:
         """Ask a target that is not this machine again and again; stop at once when it no longer consents."""
         if target.is_loopback:
             return
-        planned = self._task.rate * forecast(self._task.make_journey(self._task.population())).requests
-        while True:
-            gevent.sleep(guard.RECHECK_EVERY)
-            try:
-                # in a thread of its own, so that the workers go on hearing this process
-                gevent.get_hub().threadpool.apply(
-                    guard.recheck,
-                    (target,),
-                    {"authorized_by": self._task.authorized_by, "planned": planned, "ca_file": self._task.ca_file},
-                )
-            except AuthorizationError as withdrawn:
-                self._conductor.stop(f"authorisation withdrawn: {withdrawn}", 0.0)
-                return
+        task = self._task
+        planned = task.rate * forecast(task.make_journey(task.population())).requests
+
+        def ask() -> None:
+            guard.recheck(target, authorized_by=task.authorized_by, planned=planned, authorities=task.authorities)
+
+        watch_consent(target, ask, lambda why: self._conductor.stop(why, 0.0))
 
     def _counts(self) -> dict[str, Any]:
         record = self._conductor.record()
@@ -174,28 +183,32 @@ class Controller:
         # what Locust's own messaging brought, counted independently of the totals that the workers acknowledge
         record["merged_samples"] = self._environment.stats.total.num_requests
         record["vitals"] = self._seconds
+        if self._archive is not None:
+            self._archive.close()
+            record["damaged_parcels"] = self._archive.damaged
         write_json(self._folder / CONTROLLER, record)
 
 
-def say(event: str, **facts: object) -> None:
-    """Print one event as a line of JSON; nobody listening is no reason to stop."""
-    try:
-        sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _why_not(host: str, port: int) -> str:
+    return (
+        f"cannot listen on {host}:{port}: no address of this host?"
+        if host and not port
+        else (f"port {port} is taken: another controller?")
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the controller and return its exit code."""
     parser = argparse.ArgumentParser(prog="prakerja_load.driver.controller")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 picks a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--elsewhere", default="", metavar="HOST", help="listen there for workers on other hosts")
     parser.add_argument("--workers", type=int, help="default: as many as ramp.json says")
     options = parser.parse_args(arguments)
     try:
         task = load(options.folder)
-        return Controller(options.folder, task, options.workers or task.workers, options.port).run()
+        workers = options.workers or task.workers
+        return Controller(options.folder, task, workers, options.port, options.elsewhere).run()
     except PrakerjaLoadError as error:
         say("failed", reason=str(error), exit_code=error.exit_code)
         sys.stderr.write(f"{error}\n")

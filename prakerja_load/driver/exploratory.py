@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import gevent
@@ -19,8 +20,10 @@ from prakerja_load.applicants.population import Population
 from prakerja_load.driver import guard
 from prakerja_load.driver.assignment import Assignment
 from prakerja_load.driver.stock import TARGET, assign, introduce
-from prakerja_load.driver.wire import LAB_VARIABLE
+from prakerja_load.driver.ui import stay_on_loopback
+from prakerja_load.driver.wire import LAB_VARIABLE, retry_after_of
 from prakerja_load.journey.answer import read
+from prakerja_load.journey.own import OwnJourney
 from prakerja_load.journey.step import Answer, Outcome, Pause, Registrant, Request, Response
 from prakerja_load.journey.walk import Walk
 
@@ -35,6 +38,8 @@ class Explorer(HttpUser):
     def on_start(self) -> None:
         """Get ready; all users of a process share one run."""
         self._assignment, self._people, self._journey = _prepared(self.host)
+        # one session serves many people: a journey that needs cookies keeps its own
+        self.client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     @task
     def register(self) -> None:
@@ -75,7 +80,7 @@ class Explorer(HttpUser):
 
 
 @functools.cache
-def _prepared(host: str | None) -> tuple[Assignment, Population, Walk]:
+def _prepared(host: str | None) -> tuple[Assignment, Population, Walk | OwnJourney]:
     assignment = assign(host, 1)
     introduce(assignment, guard.authorize(assignment.target_url, authorized_by=assignment.authorized_by))
     people = assignment.population()
@@ -83,7 +88,9 @@ def _prepared(host: str | None) -> tuple[Assignment, Population, Walk]:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    headers = {"Content-Type": request.content_type} if request.body else {}
+    headers = dict(request.headers)
+    if request.body:
+        headers["Content-Type"] = request.content_type
     if request.token:
         headers["Authorization"] = f"Bearer {request.token}"
     if request.key:
@@ -100,5 +107,9 @@ def _response(response: Any) -> Response:
         return Response(failure=Outcome.TIMEOUT)
     if not response.status_code:
         return Response(failure=Outcome.ERROR)
-    after = response.headers.get("Retry-After", "")
-    return Response(response.status_code, response.content or b"", float(after) if after.isdecimal() else None)
+    # each header by itself; requests would join those of one name
+    headers = tuple((name.lower(), value) for name, value in response.raw.headers.items())
+    return Response(response.status_code, response.content or b"", retry_after_of(dict(headers)), headers=headers)
+
+
+stay_on_loopback()

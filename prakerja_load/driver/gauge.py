@@ -91,4 +91,4 @@ def calm_garbage() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 5, 100_000)
+    gc.set_threshold(20_000, 5, 100_000)

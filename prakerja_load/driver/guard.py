@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from prakerja_load.driver.client import Endpoint
+from prakerja_load.driver.tls import client_context, explain
 from prakerja_load.errors import AuthorizationError, HarnessError
 from prakerja_load.scenario import is_prakerja_host
 from prakerja_load.units import PerSecond, Seconds, format_number
@@ -33,8 +34,10 @@ from prakerja_load.units import PerSecond, Seconds, format_number
 PROJECT_KEY = "PRAKERJA_PROJECT_KEY"
 """Environment variable with the key that tokens are made with."""
 CONSENT_PATH = "/.well-known/prakerja-load.json"
-RECHECK_EVERY: Seconds = 30.0
-_TIMEOUT: Seconds = 4.0  # a file that takes longer is missing; the load must stop 5 s after the check fails
+RECHECK_EVERY: Seconds = 2.0
+ANSWER_WITHIN: Seconds = 2.5
+"""A file that takes longer is missing: it must be seen to be gone, and the load be over, within 5 s of its removal."""
+_TIMEOUT: Seconds = 4.0
 _LARGEST_FILE = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 
@@ -69,10 +72,31 @@ class Target:
         """Tell whether every address is this machine's own."""
         return all(map(is_loopback, self.addresses))
 
-    def endpoint(self, ca_file: str = "") -> Endpoint:
-        """Return where connections go; certificates are verified, against a private authority if one is given."""
-        tls = ssl.create_default_context(cafile=ca_file or None) if self.scheme == "https" else None
+    def endpoint(self, authorities: str = "") -> Endpoint:
+        """Return where connections go; certificates are verified, against private authorities if any are given."""
+        tls = client_context(authorities) if self.scheme == "https" else None
         return Endpoint(self.addresses[0], self.port, self.host, tls)
+
+
+class CheckedConnection(http.client.HTTPConnection):
+    """One HTTP connection to the address of a target that was checked, whatever its name leads to by now."""
+
+    def __init__(self, target: Target, timeout: Seconds, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(target.host, target.port, timeout=timeout)
+        self._target, self._tls, self._seconds = target, tls, timeout
+        self.default_port = _PORTS[target.scheme]  # which the Host header leaves out
+
+    def connect(self) -> None:
+        """Connect; raises OSError."""
+        plain = socket.create_connection((self._target.addresses[0], self._target.port), self._seconds)
+        if self._tls is None:
+            self.sock = plain
+            return
+        try:
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self._target.host)
+        except OSError:
+            plain.close()
+            raise
 
 
 def parse_target(url: str) -> tuple[str, str, int]:
@@ -84,6 +108,8 @@ def parse_target(url: str) -> tuple[str, str, int]:
         port = 0
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
         raise AuthorizationError(f"{url}: a target is http://host:port or https://host:port")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise AuthorizationError(f"{url}: a target has nothing after its port; the journey's own paths begin at /")
     host = unicodedata.normalize("NFKC", parts.hostname)
     if is_prakerja_host(host):
         raise AuthorizationError(f"{host} belongs to the real system, which this tool never puts under load")
@@ -149,7 +175,7 @@ def _refuse_aliases(names: Iterable[str]) -> None:
             raise AuthorizationError(f"the target is an alias of {name}, which this tool never puts under load")
 
 
-def authorize(url: str, *, authorized_by: str | None = None, planned: PerSecond = 0.0, ca_file: str = "") -> Target:
+def authorize(url: str, *, authorized_by: str | None = None, planned: PerSecond = 0.0, authorities: str = "") -> Target:
     """Return a target that may be put under load, with the addresses to connect to.
 
     Raises AuthorizationError when it may not, HarnessError when its name cannot be resolved.
@@ -157,11 +183,11 @@ def authorize(url: str, *, authorized_by: str | None = None, planned: PerSecond 
     target = resolve(url)
     if target.is_loopback:
         return target
-    recheck(target, authorized_by=authorized_by, planned=planned, ca_file=ca_file)
+    recheck(target, authorized_by=authorized_by, planned=planned, authorities=authorities)
     return target
 
 
-def recheck(target: Target, *, authorized_by: str | None, planned: PerSecond, ca_file: str = "") -> None:
+def recheck(target: Target, *, authorized_by: str | None, planned: PerSecond, authorities: str = "") -> None:
     """Ask a target that is not loopback for its consent; raises AuthorizationError when it is missing or gone."""
     if target.is_loopback:
         return
@@ -171,22 +197,20 @@ def recheck(target: Target, *, authorized_by: str | None, planned: PerSecond, ca
     key = os.environ.get(PROJECT_KEY, "")
     if not key:
         raise AuthorizationError(f"{target.host} is not this machine: {PROJECT_KEY} must hold the project's key")
-    check_consent(_fetch(target, ca_file), target, key, planned, datetime.datetime.now(datetime.UTC))
+    check_consent(_fetch(target, authorities), target, key, planned, datetime.datetime.now(datetime.UTC))
 
 
-def _fetch(target: Target, ca_file: str) -> bytes:
+def _fetch(target: Target, authorities: str) -> bytes:
     """Return the body of the target's file, fetched from the checked address."""
     where = f"{target.host}:{target.port}{CONSENT_PATH}"
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=_TIMEOUT)
+    connection = CheckedConnection(target, ANSWER_WITHIN, target.endpoint(authorities).tls)
     try:
-        plain = socket.create_connection((target.addresses[0], target.port), _TIMEOUT)
-        tls = target.endpoint(ca_file).tls
-        connection.sock = tls.wrap_socket(plain, server_hostname=target.host) if tls else plain
         connection.request("GET", CONSENT_PATH, headers={"Accept": "application/json", "Connection": "close"})
         answer = connection.getresponse()
         body = answer.read(_LARGEST_FILE + 1)
     except (OSError, http.client.HTTPException) as error:
-        raise AuthorizationError(f"{where} cannot be fetched: {error}") from error
+        why = explain(error) if isinstance(error, OSError) else str(error)
+        raise AuthorizationError(f"{where} cannot be fetched: {why}") from error
     finally:
         connection.close()
     if answer.status != http.client.OK or len(body) > _LARGEST_FILE:
@@ -194,9 +218,12 @@ def _fetch(target: Target, ca_file: str) -> bytes:
     return body
 
 
-def reach(target: Target, timeout: Seconds = _TIMEOUT) -> None:
-    """Open and close one connection; raises HarnessError when the target cannot be reached."""
+def reach(target: Target, timeout: Seconds = _TIMEOUT, *, authorities: str = "") -> None:
+    """Open and close one connection, TLS included; raises HarnessError when that is not possible, with the reason."""
+    tls = target.endpoint(authorities).tls
     try:
-        socket.create_connection((target.addresses[0], target.port), timeout).close()
+        with socket.create_connection((target.addresses[0], target.port), timeout) as plain:
+            if tls is not None:
+                tls.wrap_socket(plain, server_hostname=target.host).close()
     except OSError as error:
-        raise HarnessError(f"the target {target.authority} was never reached: {error}") from error
+        raise HarnessError(f"the target {target.authority} was never reached: {explain(error)}") from error

@@ -1,7 +1,8 @@
 """What controller and workers say to each other over Locust's messaging; the run stands in every message.
 
 Arrivals travel as (start, stop) pairs of indices, times as nanoseconds after the epoch, histograms in their own
-compact form.
+compact form. A worker that comes from elsewhere asks for its place first: its Join is the one message without a run,
+because the answer tells it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ class Totals(msgspec.Struct, frozen=True):
     arrivals: int = 0
     ledger: int = 0
     errors: int = 0  # requests neither ok nor expected
+    exhausted: int = 0  # attempts at a connection for which this machine had no port, descriptor or memory left
+
+
+class Join(msgspec.Struct, frozen=True, tag="join"):
+    """Somebody from elsewhere would like to be a worker of whatever is run here."""
+
+    host: str
+    pid: int
+    version: str  # of this package
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -36,6 +46,28 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     run: str
     worker: int
     pid: int
+    timebase: str = ""  # which monotonic clock it lives by; equal texts name one clock
+    host: str = ""
+
+
+class Reading(msgspec.Struct, frozen=True, tag="reading"):
+    """What the worker's clock showed when it was asked."""
+
+    run: str
+    worker: int
+    asked: Nanoseconds  # by the controller's clock, handed back as it came
+    clock: Nanoseconds
+
+
+class Parcel(msgspec.Struct, frozen=True, tag="parcel"):
+    """A piece of the evidence of a worker on another host; the pieces of all kinds form one sequence."""
+
+    run: str
+    worker: int
+    number: int  # from 0
+    kind: int  # evidence.journal.Kind
+    content: bytes
+    checksum: int  # CRC-32 of the content
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
@@ -48,6 +80,7 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
     under_way: tuple[int, int, int] | None  # lease being worked on, and how many of its arrivals are done
     elapsed: bytes = b""  # histogram of elapsed times since the last beat
     lateness: bytes = b""  # histogram of lateness since the last beat
+    standstill: Nanoseconds = 0  # since the loop last looked at its clock
 
 
 class Final(msgspec.Struct, frozen=True, tag="final"):
@@ -60,10 +93,33 @@ class Final(msgspec.Struct, frozen=True, tag="final"):
     left: list[tuple[int, int, int]]  # leases it could not finish, and how many arrivals of each are done
     reason: str = ""  # why it ended before it was over
     is_fatal: bool = False  # the harness could not do its work
+    shipped: list[tuple[int, int, int]] = []  # (kind, bytes, CRC-32) of the evidence that was sent in parcels
+
+
+class Place(msgspec.Struct, frozen=True, tag="place"):
+    """The worker's number, and what the run asks of it."""
+
+    run: str
+    worker: int
+    task: bytes  # driver.assignment.Assignment as JSON
+
+
+class Question(msgspec.Struct, frozen=True, tag="question"):
+    """What does the worker's clock show?"""
+
+    run: str
+    asked: Nanoseconds
+
+
+class Received(msgspec.Struct, frozen=True, tag="received"):
+    """The parcels below this number lie on the controller's disk; the next one is awaited."""
+
+    run: str
+    awaited: int
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """Time 0 is this instant of the host's monotonic clock."""
+    """Time 0 is this instant of the worker's own monotonic clock."""
 
     run: str
     epoch: Nanoseconds
@@ -92,13 +148,18 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 
 
 class Quit(msgspec.Struct, frozen=True, tag="quit"):
-    """The final totals were received; the worker may go."""
+    """The worker may go: its final totals and all its evidence were received, or it was given up."""
 
     run: str
+    is_acknowledged: bool = True
 
 
-Report: TypeAlias = Hello | Beat | Final
-Order: TypeAlias = Begin | Leases | Finish | Stop | Quit
+class Over(msgspec.Struct, frozen=True, tag="over"):
+    """No ramp follows: whoever waits for one may go home."""
+
+
+Report: TypeAlias = Join | Hello | Beat | Reading | Parcel | Final
+Order: TypeAlias = Place | Question | Received | Begin | Leases | Finish | Stop | Quit | Over
 
 _REPORT: Any = Report
 _ORDER: Any = Order

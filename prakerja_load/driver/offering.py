@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ from prakerja_load.arrivals.lease import Span
 from prakerja_load.driver.agenda import Agenda
 from prakerja_load.driver.client import Client
 from prakerja_load.driver.gauge import Gauge, Vitals
+from prakerja_load.driver.network import Network
 from prakerja_load.driver.offer import Offer
 from prakerja_load.driver.pump import Handling, Pump
 from prakerja_load.driver.recorder import FLUSH_EVERY, Recorder
@@ -35,10 +37,19 @@ _FLUSH = round(FLUSH_EVERY * SECOND_NS)
 
 
 class Offering:
-    """Starts leased arrivals when they are due, and sees every journey to its end or the drain's."""
+    """Starts leased arrivals when they are due, and sees every journey to its end or the drain's.
 
-    def __init__(self, offer: Offer) -> None:
-        self._offer = offer
+    It lives on a uvloop of its own and by the machine's clock, unless it is told to live on another loop and clock.
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        loop: asyncio.AbstractEventLoop | None = None,
+        now: Callable[[], Nanoseconds] = perf_counter_ns,
+        vitals: Vitals | None = None,
+    ) -> None:
+        self._offer, self._now = offer, now
         self.recorder = Recorder(offer.directory)
         self.reason = ""  # why it ended early, for people
         self.is_fatal = False  # the harness itself could not go on
@@ -51,8 +62,8 @@ class Offering:
         self._deadline: Nanoseconds | None = None
         self._lag: Nanoseconds = 0
         self._last_probe: Nanoseconds | None = None
-        self._vitals = Vitals()
-        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self._vitals = vitals or Vitals()
+        self._loop: asyncio.AbstractEventLoop = loop or uvloop.new_event_loop()
         self._loop.set_exception_handler(self._hear_of_trouble)
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._pump: Pump | None = None
@@ -60,7 +71,7 @@ class Offering:
     # orders, from any thread
 
     def begin(self, epoch: Nanoseconds) -> None:
-        """Let time 0 of the schedule be this instant of `perf_counter_ns`."""
+        """Let time 0 of the schedule be this instant of the clock, which is `perf_counter_ns`."""
         self._soon(lambda: self._begin(epoch))
 
     def lease(self, spans: Iterable[Span]) -> None:
@@ -92,27 +103,58 @@ class Offering:
         """Return the pump, None before `begin`."""
         return self._pump
 
+    @property
+    def exhausted(self) -> int:
+        """Return how often this machine had nothing left to connect with."""
+        return self._client.exhausted if self._pump is not None else 0
+
+    @property
+    def standstill(self) -> Nanoseconds:
+        """Return how long ago the loop last looked at its clock; 0 before `begin` and after the end."""
+        last = self._last_probe
+        return self._clock() - last if last is not None else 0
+
     def run(self) -> None:
         """Play everything that is ordered until it is over; blocks."""
         self._vitals.watch_garbage()
         try:
-            self._loop.run_until_complete(self._ended)
-            self._close()
+            self._loop.run_until_complete(self.play())
         finally:
             self._vitals.unwatch_garbage()
             self._loop.close()
 
     # what follows runs in the loop
 
+    async def play(self) -> None:
+        """Wait until everything ordered is over; write the rest, and let go of every connection."""
+        await self._ended
+        try:
+            self.recorder.close()
+        except EvidenceError as refusal:
+            self.is_fatal = True
+            self.reason = self.reason or f"the result disk refused evidence: {refusal}"
+        if self._pump is not None:
+            await self._client.close()
+            for trouble, count in self._client.troubles.most_common():  # into the log of this process
+                sys.stderr.write(f"{count} requests without an answer: {trouble}\n")
+
     def _begin(self, epoch: Nanoseconds) -> None:
+        tell = self._now
+
         def clock() -> Nanoseconds:
-            return perf_counter_ns() - epoch
+            return tell() - epoch
 
         offer, now = self._offer, clock()
         self._clock = clock
         self._agenda = Agenda(self._loop, clock)
         self._client = Client(
-            self._loop, offer.endpoint, offer.write, clock, patience=offer.patience, is_reusing=offer.is_reusing
+            self._loop,
+            offer.endpoint,
+            offer.write,
+            clock,
+            patience=offer.patience,
+            is_reusing=offer.is_reusing,
+            links=Network(offer.network, offer.seed, self._agenda) if offer.network else None,
         )
         self._in_flight, self._in_system = Gauge(now), Gauge(now)
         self._around = Surroundings(
@@ -189,6 +231,7 @@ class Offering:
     def _end(self) -> None:
         if self._pump is not None:
             self._agenda.clear()
+            self._last_probe = None
         if not self._ended.done():
             self._ended.set_result(None)
 
@@ -236,13 +279,3 @@ class Offering:
             now, cpu, lag, pause, self._in_flight.mean(now), self._in_system.mean(now), self._client.sockets, rss
         )
         self._agenda.at((now // SECOND_NS + 1) * SECOND_NS, self._take_vitals)
-
-    def _close(self) -> None:
-        """Write the rest, and let go of every connection."""
-        try:
-            self.recorder.close()
-        except EvidenceError as refusal:
-            self.is_fatal = True
-            self.reason = self.reason or f"the result disk refused evidence: {refusal}"
-        if self._pump is not None:
-            self._loop.run_until_complete(self._client.close())

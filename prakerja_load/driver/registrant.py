@@ -37,6 +37,9 @@ class LiveRegistrant:
 
     `due` of a request is the arrival's intended time for the first and the previous finish plus planned think time
     for the others; a wait that the system imposed (Retry-After) is neither planned nor excused.
+
+    A request that a dying kept-alive connection took along is sent once more (driver.client says which): both attempts
+    have a sample and ledger entries of their own, the first an error and, of a write, in doubt. Judgement counts them.
     """
 
     __slots__ = (
@@ -60,7 +63,7 @@ class LiveRegistrant:
         self._around, self._script = around, script
         self.index, self.meant, self.intended = index, meant, intended
         self.started: Nanoseconds = -1
-        self._line = around.client.line()
+        self._line = around.client.line(index)
         self._request: Request | None = None  # under way
         self._attempts: dict[int, int] = {}
         self._think = self._reached = self._started = 0
@@ -128,8 +131,11 @@ class LiveRegistrant:
         around.in_system.change(-1, now)
         answer = read(request, response)
         outcome, step = answer.outcome, request.step
-        self._take_down(request, outcome, answer.status, now, fate_of(answer) if step.is_stored else None)
+        self._take_down(request, outcome, answer.status, now, fate_of(request, answer) if step.is_stored else None)
         self._due = self._resume_at = now
+        if response.may_be_sent_again:  # as a browser does, unasked by the person: the script does not hear of it
+            self._ask(request)
+            return
         if step.number > self._reached and step.is_gated and outcome <= _EXPECTED:
             self._reached = step.number
         self._advance(answer)
@@ -179,11 +185,11 @@ class LiveRegistrant:
         around.left(self)
 
 
-def fate_of(answer: Answer) -> LedgerState:
+def fate_of(request: Request, answer: Answer) -> LedgerState:
     """Return what the answer to a write says about what the system stores.
 
-    Shed with Retry-After, and a 4xx that was not expected, are definite; no answer, half an answer, a 5xx, and a
-    success where there should be none, are not.
+    Shed with Retry-After, and a 4xx that was not expected, are definite; no answer, half an answer and a 5xx are not.
+    Where only a "no" is right, whatever is no "no" leaves a write that must not be stored, a success most of all.
     """
     outcome = answer.outcome
     if outcome == Outcome.OK:
@@ -194,4 +200,4 @@ def fate_of(answer: Answer) -> LedgerState:
         return LedgerState.NOT_DONE
     if outcome == Outcome.ERROR and 400 <= answer.status < 500 and answer.status not in _UNDECIDED:
         return LedgerState.NOT_DONE
-    return LedgerState.IN_DOUBT
+    return LedgerState.IN_DOUBT if request.ok else LedgerState.FORBIDDEN

@@ -25,13 +25,18 @@ from prakerja_load.driver import guard
 from prakerja_load.driver.assignment import Assignment, today
 from prakerja_load.driver.attendant import BEAT_EVERY, Attendant
 from prakerja_load.driver.conductor import Conductor
+from prakerja_load.driver.consent import watch_consent
 from prakerja_load.driver.feed import Feed
 from prakerja_load.driver.gauge import calm_garbage
 from prakerja_load.driver.message import Order, Report
 from prakerja_load.driver.offer import make_offer
 from prakerja_load.driver.offering import Offering
+from prakerja_load.driver.outlook import Ask
+from prakerja_load.driver.tls import read_authorities
+from prakerja_load.driver.watch import Watch
 from prakerja_load.driver.wire import LAB_VARIABLE
 from prakerja_load.errors import HarnessError, UsageError
+from prakerja_load.evidence.progress import Progress
 from prakerja_load.journey.forecast import forecast
 from prakerja_load.journey.journeys import make_journey
 from prakerja_load.journey.options import JourneyOptions
@@ -62,7 +67,7 @@ class Share:
         send: Callable[[Report], None],
         settle: Callable[[], None] = lambda: None,
     ) -> None:
-        target = guard.authorize(task.target_url, authorized_by=task.authorized_by, ca_file=task.ca_file)
+        target = guard.authorize(task.target_url, authorized_by=task.authorized_by, authorities=task.authorities)
         offer = make_offer(task, target, None)
         self._offering = Offering(offer)
         self.attendant = Attendant(self._offering, send, run=task.run, worker=number, drain=task.drain)
@@ -95,8 +100,15 @@ class Lead:
     def __init__(
         self, task: Assignment, workers: int, send: Callable[[str, Order], None], over: Callable[[], None]
     ) -> None:
+        self._watch = Watch(task)
         self.conductor = Conductor(
-            task.run, task.schedule(), send, time.perf_counter_ns, workers=workers, drain=task.drain
+            task.run,
+            task.schedule(),
+            send,
+            time.perf_counter_ns,
+            workers=workers,
+            drain=task.drain,
+            listen=lambda beat: self._watch.listen(beat, time.perf_counter_ns()),
         )
         self._over = over
         self._task = task
@@ -104,9 +116,9 @@ class Lead:
             task.target_url,
             authorized_by=task.authorized_by,
             planned=task.rate * forecast(task.make_journey(task.population())).requests,
-            ca_file=task.ca_file,
+            authorities=task.authorities,
         )
-        guard.reach(self._target)
+        guard.reach(self._target, authorities=task.authorities)
         introduce(task, self._target)
         self._leading = gevent.spawn(self._lead)
         self._checking = gevent.spawn(self._check)
@@ -122,15 +134,16 @@ class Lead:
         gevent.spawn(self._over)
 
     def _check(self) -> None:
-        while not self._target.is_loopback:
-            gevent.sleep(guard.RECHECK_EVERY)
-            try:
-                guard.recheck(
-                    self._target, authorized_by=self._task.authorized_by, planned=0.0, ca_file=self._task.ca_file
-                )
-            except UsageError as withdrawn:
-                self.conductor.stop(f"authorisation withdrawn: {withdrawn}", 0.0)
-                return
+        task = self._task
+
+        def ask() -> None:
+            guard.recheck(self._target, authorized_by=task.authorized_by, planned=0.0, authorities=task.authorities)
+
+        watch_consent(self._target, ask, lambda why: self.conductor.stop(why, 0.0))
+
+    def look(self) -> Progress:
+        """Return how far the load is."""
+        return self._watch.look(self.conductor, time.perf_counter_ns())
 
     def halt(self, drain: Seconds) -> None:
         """Offer nothing more, and wait until every worker has reported its end."""
@@ -139,13 +152,27 @@ class Lead:
             self._leading.join(drain + 12)
 
 
+def chosen_scenario() -> Scenario:
+    """Return the scenario that the environment names."""
+    return load_scenario(Path(os.environ.get(SCENARIO, "scenarios/smoke.toml")))
+
+
+def ask_of(task: Assignment) -> Ask:
+    """Return what an assignment of the chosen scenario asks for."""
+    scenario = chosen_scenario()
+    registrants = scenario.ramps[int(os.environ.get(RAMP, "1")) - 1].registrants
+    steps = task.make_journey(task.population()).steps
+    last = max(step.number for step in steps if step.is_gated)
+    return Ask(task.name, registrants, task.rate, task.hold, last, scenario.objectives)
+
+
 def assign(host: str | None, workers: int) -> Assignment:
     """Return the assignment of the scenario that the environment names, for new people; raises UsageError."""
-    scenario = load_scenario(Path(os.environ.get(SCENARIO, "scenarios/smoke.toml")))
+    scenario = chosen_scenario()
     url = host or os.environ.get(TARGET) or scenario.target.url
     if not url:
         raise UsageError(f"no target: give --host, {TARGET} or the scenario's target.url")
-    options = _journey_options(scenario)
+    options = _journey_options(scenario, url)
     load = scenario.load
     plan = plan_ramp(scenario, int(os.environ.get(RAMP, "1")), forecast(make_journey(options)).think_time)
     return Assignment(
@@ -154,6 +181,7 @@ def assign(host: str | None, workers: int) -> Assignment:
         target_url=url,
         authorized_by=scenario.target.authorized_by or "",
         contact=scenario.target.contact or "",
+        authorities=read_authorities(scenario.target.ca) if scenario.target.ca else "",
         seed=scenario.seed,
         dialable_phones=scenario.applicants.dialable_phones,
         # the store may hold the people of an earlier run
@@ -169,15 +197,18 @@ def assign(host: str | None, workers: int) -> Assignment:
         journey=options,
         workers=workers,
         connection=load.connection,
+        source_addresses=list(load.source_addresses),
+        accepts_gzip=load.accepts_gzip,
+        network=[(link.share, link.down, link.up, link.latency) for link in scenario.network.chosen],
         in_flight_limit=load.in_flight_limit,
         patience=load.patience,
         tolerate_worker_loss=load.tolerate_worker_loss,
     )
 
 
-def _journey_options(scenario: Scenario) -> JourneyOptions:
+def _journey_options(scenario: Scenario, url: str) -> JourneyOptions:
     choice = scenario.journey
-    if choice.name != "new-applicant":
+    if choice.name == "returning-applicant":
         raise UsageError(f"journey {choice.name} needs a prefilled store: prakerja-load run")
     behavior: dict[str, Any] = choice.behavior.model_dump()
     return JourneyOptions(
@@ -187,6 +218,9 @@ def _journey_options(scenario: Scenario) -> JourneyOptions:
         funnel=choice.funnel,
         think_time_scale=choice.think_time_scale,
         photo_size=choice.photo_size,
+        file=choice.file.name if choice.file else "",
+        source=choice.file.source if choice.file else "",
+        origin=url,
         **behavior,
     )
 
@@ -196,7 +230,7 @@ def introduce(task: Assignment, target: guard.Target) -> None:
     token = os.environ.get(LAB_VARIABLE, "")
     if not token or not target.is_loopback:
         return
-    connection = http.client.HTTPConnection(target.addresses[0], target.port, timeout=60)
+    connection = guard.CheckedConnection(target, 60.0, target.endpoint(task.authorities).tls)
     people = stream.civil_lines(
         task.seed, task.first_person, task.first_person + task.count, dialable=task.dialable_phones
     )

@@ -19,7 +19,9 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from prakerja_load.driver.message import KIND, Order, Report, pack
-from prakerja_load.driver.stock import HALT_WITHIN, Lead, Share, assign, packed_assignment, unpack_assignment
+from prakerja_load.driver.outlook import Ask, rows
+from prakerja_load.driver.stock import HALT_WITHIN, Lead, Share, ask_of, assign, packed_assignment, unpack_assignment
+from prakerja_load.driver.ui import Rows, add_tab, stay_on_loopback
 from prakerja_load.errors import PrakerjaLoadError
 
 _ASSIGNMENT = f"{KIND}-assignment"
@@ -56,6 +58,9 @@ class Stock:
         else:
             hooks.test_start.add_listener(self._start)
         hooks.test_stopping.add_listener(self._stop)
+        self._rows: Rows = [("Ramp", "not begun")]
+        self._ask: Ask | None = None
+        add_tab(environment, self._look)
 
     def _start(self, **_: Any) -> None:
         gevent.spawn(self._guarded, self._begin)
@@ -69,15 +74,23 @@ class Stock:
             self._environment.process_exit_code = error.exit_code
             self._runner.quit()
 
+    def _look(self) -> Rows:
+        """Return the rows of the Ramp tab; the last ones stay when the load is over."""
+        if self._lead is not None and self._ask is not None:
+            self._rows = rows(self._ask, self._lead.look())
+        return self._rows
+
     def _begin(self) -> None:
         host = self._environment.host
         if isinstance(self._runner, LocalRunner):
             assignment = assign(host, 1)
+            self._ask = ask_of(assignment)
             self._lead = Lead(assignment, 1, self._send_here, self._over)
             self._share = Share(self._environment, assignment, 0, self._report_here)
             return
         clients = sorted(self._runner.clients)
         assignment = assign(host, len(clients))
+        self._ask = ask_of(assignment)
         self._lead = Lead(assignment, len(clients), self._send, self._over)
         for number, client in enumerate(clients):
             self._runner.send_message(_ASSIGNMENT, packed_assignment(assignment, number), client_id=client)
@@ -94,6 +107,7 @@ class Stock:
         drain = self._environment.stop_timeout or HALT_WITHIN
         if self._lead is not None:
             self._lead.halt(drain)
+            self._look()
         if self._share is not None:
             self._share.halt(drain)
         self._lead = self._share = None
@@ -140,3 +154,4 @@ def _attach(environment: Environment, **_: Any) -> None:
 
 _init: Any = events.init  # untyped in Locust
 _init.add_listener(_attach)
+stay_on_loopback()

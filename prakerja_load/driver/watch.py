@@ -63,6 +63,7 @@ class Watch:
             p50=_quantile(elapsed_times, 0.5),
             p99=_quantile(elapsed_times, 0.99),
             lateness_p99=_quantile(lateness, 0.99),
+            requests=totals.samples,
             errors=totals.errors,
             workers=len(conductor.workers),
             lost_workers=sum(worker.state == "lost" for worker in conductor.workers.values()),

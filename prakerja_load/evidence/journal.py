@@ -14,7 +14,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ _LARGEST_FRAME = 64 * 1024 * 1024  # bytes of payload
 
 Records: TypeAlias = NDArray[Any]
 _Bytes: TypeAlias = bytes | memoryview | mmap.mmap
+Wanted: TypeAlias = Callable[[Records], NDArray[np.bool_]]
 
 
 class Kind(enum.IntEnum):
@@ -131,19 +132,27 @@ class SegmentWriter:
         self.close()
 
 
-def read_segment(path: Path, kind: Kind) -> Segment:
-    """Return every complete frame up to the first bad byte; raises EvidenceError when the file cannot be read."""
+def read_segment(path: Path, kind: Kind, wanted: Wanted | None = None) -> Segment:
+    """Return every complete frame up to the first bad byte; raises EvidenceError when the file cannot be read.
+
+    `wanted` says of the records of one frame which are kept, so that a part of a large segment needs little memory.
+    """
     try:
         with path.open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
                 return Segment(np.empty(0, DTYPES[kind]), 0, False)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return parse_segment(content, kind)
+                return parse_segment(content, kind, wanted)
     except OSError as refusal:
         raise EvidenceError(f"cannot read {path}: {refusal.strerror}") from refusal
 
 
-def parse_segment(content: _Bytes, kind: Kind) -> Segment:
+def nothing(records: Records) -> NDArray[np.bool_]:
+    """Keep no record: for who asks only whether a segment is whole."""
+    return np.zeros(records.size, np.bool_)
+
+
+def parse_segment(content: _Bytes, kind: Kind, wanted: Wanted | None = None) -> Segment:
     """Return the segment that these bytes hold; the records are a copy."""
     dtype = DTYPES[kind]
     spans: list[tuple[int, int]] = []
@@ -152,12 +161,19 @@ def parse_segment(content: _Bytes, kind: Kind) -> Segment:
         at += _HEADER.size
         spans.append((at, count))
         at += count * dtype.itemsize
+    if wanted is not None:
+        kept = [_kept(np.frombuffer(content, dtype, count, offset), wanted) for offset, count in spans]
+        return Segment(np.concatenate([np.empty(0, dtype), *kept]), len(spans), at < len(content))
     records = np.empty(sum(count for _, count in spans), dtype)
     filled = 0
     for offset, count in spans:
         records[filled : filled + count] = np.frombuffer(content, dtype, count, offset)
         filled += count
     return Segment(records, len(spans), at < len(content))
+
+
+def _kept(records: Records, wanted: Wanted) -> Records:
+    return records[wanted(records)]
 
 
 def _count_of_frame(content: _Bytes, at: int, kind: Kind) -> int | None:

@@ -20,13 +20,21 @@ class LedgerState(enum.IntEnum):
     REJECTED = 3  # a correct and expected "no": the system said it did not store it
     IN_DOUBT = 4  # timed out, reset, 5xx, malformed: it may or may not be stored
     NOT_DONE = 5  # a definite no of another kind, such as a shed by the system's own admission
+    FORBIDDEN = 6  # only a "no" is right and none came: it must not be stored, whatever was said
 
 
 NEVER = 0  # no attempt is on record
 
 # Of several attempts of one write the first of these that any attempt has is the write's fate: an acknowledgement
-# stands whatever a repeat was told, and a doubt outlives a later "no", which may be the first attempt's own echo.
-_PRECEDENCE = (LedgerState.NOT_DONE, LedgerState.REJECTED, LedgerState.IN_DOUBT, LedgerState.ACKNOWLEDGED)
+# stands whatever a repeat was told, and a doubt outlives a later "no", which may be the first attempt's own echo. What
+# must not be stored must not be whatever became of other attempts.
+_PRECEDENCE = (
+    LedgerState.NOT_DONE,
+    LedgerState.REJECTED,
+    LedgerState.IN_DOUBT,
+    LedgerState.ACKNOWLEDGED,
+    LedgerState.FORBIDDEN,
+)
 
 
 @dataclass(frozen=True)

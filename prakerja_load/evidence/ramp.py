@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,19 @@ import msgspec
 import numpy as np
 
 from prakerja_load.errors import EvidenceError
-from prakerja_load.evidence.journal import DTYPES, Kind, Records, read_segment
-from prakerja_load.evidence.run_directory import CONTROLLER, RAMP, STORED, TARGET, read_json, worker_paths
+from prakerja_load.evidence.journal import DTYPES, Kind, Records, Wanted, read_segment
+from prakerja_load.evidence.memory import MEMORY, read_memory
+from prakerja_load.evidence.part import Part, join, part_paths
+from prakerja_load.evidence.run_directory import (
+    ABORTED,
+    BEGUN,
+    CONTROLLER,
+    RAMP,
+    STORED,
+    TARGET,
+    read_json,
+    worker_paths,
+)
 from prakerja_load.units import PerSecond, Seconds
 
 
@@ -55,7 +67,15 @@ class RampEvidence:
     target: Mapping[str, Any] | None = None
     stored: Path | None = None  # the saved export, None when there is none
     torn: tuple[str, ...] = ()  # segments whose tail was cut off
+    memory: Records = field(default_factory=lambda: np.empty((0, 2), np.int64))  # of the target: ns, bytes
+    aborted: str = ""  # why the scenario's abort_on ended the ramp
+    aborted_at: Seconds = math.inf  # after the epoch
     missing: tuple[str, ...] = ()  # files that ought to be there and are not, or cannot be read
+    # of a ramp that was cut off and resumed; its records are those of all parts (evidence.part)
+    cut_at: tuple[Seconds, ...] = ()
+    offsets: tuple[Seconds, ...] = ()
+    carried: Mapping[str, int] = field(default_factory=dict)  # records of earlier parts, by kind
+    replayed: Records = field(default_factory=lambda: np.empty(0, np.int64))  # arrivals that were begun anew
 
     @property
     def is_closed(self) -> bool:
@@ -68,8 +88,50 @@ class RampEvidence:
         return not any(name.endswith(Kind.LEDGER.file_name) for name in (*self.torn, *self.missing))
 
 
-def load_ramp(path: Path) -> RampEvidence:
-    """Return what a ramp's folder holds, however little that is; raises EvidenceError when there is no folder."""
+def load_ramp(path: Path, wanted: Mapping[Kind, Wanted] | None = None) -> RampEvidence:
+    """Return what a ramp's folder holds, however little that is; raises EvidenceError when there is no folder.
+
+    `wanted` says, by kind, which records to keep where not all are needed; what is torn or missing is told anyway.
+    Of a ramp that was resumed the records are those of all parts, and torn or missing is what the last one lacks.
+    """
+    found = _load(path, wanted or {})
+    parts = part_paths(path)
+    return found if not parts else _joined(found, [_load(part, _without_arrivals(wanted)) for part in parts], wanted)
+
+
+def _without_arrivals(wanted: Mapping[Kind, Wanted] | None) -> Mapping[Kind, Wanted]:
+    """Return what is wanted of an earlier part: its arrivals are needed to tell what else of it counts."""
+    return {kind: choose for kind, choose in (wanted or {}).items() if kind is not Kind.ARRIVALS}
+
+
+def _joined(last: RampEvidence, earlier: Sequence[RampEvidence], wanted: Mapping[Kind, Wanted] | None) -> RampEvidence:
+    # a killed process had up to a second of records in memory
+    whole = join([_part(one) for one in earlier], _part(last), unwritten=math.ceil(last.ramp.rate))
+    choose = (wanted or {}).get(Kind.ARRIVALS)
+    vitals: dict[int, list[Records]] = {}
+    for one in (*earlier, last):
+        for worker, records in one.vitals.items():
+            vitals.setdefault(worker, []).append(records)
+    return replace(
+        last,
+        samples=whole.samples,
+        arrivals=whole.arrivals if choose is None else whole.arrivals[choose(whole.arrivals)],
+        ledger=whole.ledger,
+        vitals={worker: np.concatenate(records) for worker, records in vitals.items()},
+        cut_at=whole.cut_at,
+        offsets=whole.offsets,
+        carried=whole.carried,
+        replayed=whole.replayed,
+    )
+
+
+def _part(found: RampEvidence) -> Part:
+    begun = _mapping(found.path, BEGUN, [])
+    wall = float(begun.get("epoch_wall", 0.0)) if begun else 0.0
+    return Part(found.arrivals, found.samples, found.ledger, wall)
+
+
+def _load(path: Path, keep: Mapping[Kind, Wanted]) -> RampEvidence:
     if not path.is_dir():
         raise EvidenceError(f"{path} is no ramp's folder")
     missing: list[str] = []
@@ -77,10 +139,12 @@ def load_ramp(path: Path) -> RampEvidence:
     ramp = _ramp_record(path, missing)
     workers = worker_paths(path)
     expected = set(workers) | set(range(ramp.workers))
-    segments = {kind: _segments(path, kind, sorted(expected), missing, torn) for kind in Kind}
+    segments = {kind: _segments(path, kind, sorted(expected), missing, torn, keep.get(kind)) for kind in Kind}
     stored = path / STORED
     if not stored.is_file():
         missing.append(STORED)
+    controller = _mapping(path, CONTROLLER, missing)
+    aborted = _mapping(path, ABORTED, []) or {}
     return RampEvidence(
         path=path,
         ramp=ramp,
@@ -88,9 +152,12 @@ def load_ramp(path: Path) -> RampEvidence:
         arrivals=_merged(segments[Kind.ARRIVALS], Kind.ARRIVALS),
         ledger=_merged(segments[Kind.LEDGER], Kind.LEDGER),
         vitals=segments[Kind.VITALS],
-        controller=_mapping(path, CONTROLLER, missing),
+        controller=controller,
         target=_mapping(path, TARGET, missing),
         stored=stored if stored.is_file() else None,
+        memory=read_memory(path / MEMORY, int((controller or {}).get("epoch_ns") or 0)),
+        aborted=str(aborted.get("reason", "")),
+        aborted_at=float(aborted.get("elapsed", math.inf)),
         torn=tuple(torn),
         missing=tuple(missing),
     )
@@ -115,12 +182,14 @@ def _mapping(path: Path, name: str, missing: list[str]) -> Mapping[str, Any] | N
     return None
 
 
-def _segments(path: Path, kind: Kind, workers: list[int], missing: list[str], torn: list[str]) -> dict[int, Records]:
+def _segments(  # noqa: PLR0917
+    path: Path, kind: Kind, workers: list[int], missing: list[str], torn: list[str], wanted: Wanted | None
+) -> dict[int, Records]:
     found: dict[int, Records] = {}
     for worker in workers:
         name = f"worker-{worker}/{kind.file_name}"
         try:
-            segment = read_segment(path / name, kind)
+            segment = read_segment(path / name, kind, wanted)
         except EvidenceError:
             missing.append(name)
             continue
@@ -131,4 +200,6 @@ def _segments(path: Path, kind: Kind, workers: list[int], missing: list[str], to
 
 
 def _merged(segments: Mapping[int, Records], kind: Kind) -> Records:
+    if len(segments) == 1:
+        return next(iter(segments.values()))
     return np.concatenate([np.empty(0, DTYPES[kind]), *segments.values()])

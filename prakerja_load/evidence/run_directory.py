@@ -17,10 +17,13 @@ SCENARIO = "scenario.toml"  # verbatim
 RUN = "run.json"
 ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
+CAPACITY = "capacity.json"  # of a capacity search, beside the run directories of its steps
 RAMP = "ramp.json"
+BEGUN = "begun.json"  # when the schedule's time 0 is; written before the first arrival
 CONTROLLER = "controller.json"
 TARGET = "target.json"
 STORED = "stored.ndjson.gz"
+ABORTED = "aborted.json"  # why the scenario's abort_on ended the ramp; there only where it did
 
 _RAMP_NAME = re.compile(r"(\d{2,})-(\d+)")
 _WORKER_NAME = re.compile(r"worker-(\d+)")

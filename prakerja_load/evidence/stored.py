@@ -21,6 +21,7 @@ class StoredEnd(msgspec.Struct, frozen=True):
     accounts: int = 0
     imported: int = 0
     joined: dict[str, int] = {}  # wave → joins
+    before: int | None = None  # registrants stored before the position of the export, None where it is not said
     quota: dict[str, int] = {}  # wave → places, as the system believes; never the expectation
 
 

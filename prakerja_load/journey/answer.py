@@ -24,8 +24,9 @@ def read(request: Request, response: Response) -> Answer:
     """Return the answer that a response is to a request; never raises, whatever the bytes (1 to 2 µs).
 
     In this order: nothing usable came → that failure · a status in `ok` → ok, or malformed when the body does not
-    decode to `reply` or differs from `same_as` · 503 or 429 with Retry-After → shed · a problem code or a status in
-    `rejected` → rejected · everything else, a success where only a "no" is right included → error.
+    decode to `reply`, does not agree or differs from `same_as`, or what `check` says · 503 or 429 with Retry-After →
+    shed · a problem code or a status in `rejected` → rejected · everything else, a success where only a "no" is right
+    included → error.
     """
     if response.failure is not None:
         return Answer(response.failure, response.status, None, response.body)
@@ -38,7 +39,7 @@ def read(request: Request, response: Response) -> Answer:
         outcome = Outcome.SHED
     elif status >= 300 and (problem in request.rejected or status in request.rejected):
         outcome = Outcome.REJECTED
-    return Answer(outcome, status, None, body, problem, retry_after)
+    return Answer(outcome, status, None, body, problem, retry_after, response.headers)
 
 
 def problem_code(body: bytes) -> str:
@@ -53,12 +54,17 @@ def _success(request: Request, response: Response) -> Answer:
     body = response.body
     if request.same_as is not None and body != request.same_as:
         return Answer(Outcome.MALFORMED, response.status, None, body)
+    if request.check is not None:
+        return Answer(request.check(response), response.status, None, body, headers=response.headers)
     if request.reply is None:
-        return Answer(Outcome.OK, response.status, None, body)
+        return Answer(Outcome.OK, response.status, None, body, headers=response.headers)
     try:
-        return Answer(Outcome.OK, response.status, _decoder(request.reply).decode(body), body)
+        reply = _decoder(request.reply).decode(body)
     except UNREADABLE:
         return Answer(Outcome.MALFORMED, response.status, None, body)
+    if request.agrees is not None and not request.agrees(reply):
+        return Answer(Outcome.MALFORMED, response.status, None, body)
+    return Answer(Outcome.OK, response.status, reply, body)
 
 
 @cache

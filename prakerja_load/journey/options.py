@@ -36,6 +36,9 @@ class JourneyOptions:
     expects_quota_full: bool = False  # joining may be refused because the quota is used up
     expects_wave_closed: bool = False  # joining may be refused because the wave has closed
     returning_password: str = ""  # of every prefilled person
+    file: str = ""  # name of the locustfile that holds the journey; empty: one of ours
+    source: str = ""  # its text
+    origin: str = ""  # of the system under test, within which such a journey stays
 
     def __post_init__(self) -> None:
         problems = list(self._problems())

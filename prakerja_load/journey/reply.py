@@ -93,9 +93,15 @@ class QuestionSheet(msgspec.Struct, frozen=True):
 
 
 class AnswersScored(msgspec.Struct, frozen=True, gc=False):
+    """The result of the test: everybody passes, as the published funnels know no failing of it."""
+
     account: int
     passed: bool
-    score: int
+    score: Annotated[int, msgspec.Meta(ge=0, le=QUESTIONS * (CHOICES - 1))]
+
+    def __post_init__(self) -> None:
+        if not self.passed:
+            raise ValueError("passed must be true")
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False):
@@ -112,4 +118,16 @@ class Status(msgspec.Struct, frozen=True):
     profile_complete: bool
     phone_confirmed: bool
     test_passed: bool
+    photos: list[str]
     joined: list[int]
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether everything that a wave asks for is there."""
+        return (
+            self.email_confirmed
+            and self.nik_checked
+            and self.profile_complete
+            and self.phone_confirmed
+            and self.test_passed
+        )

@@ -32,7 +32,7 @@ class ReturningApplicant(Walk):
             raise ValueError("returning_password: a returning applicant needs the password of the prefilled people")
         moves = (
             joining.log_in(LOG_IN, lambda _: password),
-            joining.wave_page(WAVE_PAGE, wait["wave-page"]),
+            joining.wave_page(WAVE_PAGE, options, wait["wave-page"]),
             joining.join_wave(JOIN_WAVE, options, wait["join-wave"]),
             joining.read_status(READ_STATUS, wait["read-status"]),
         )

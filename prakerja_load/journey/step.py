@@ -7,7 +7,7 @@ and receives None; any driver can play it: the load driver, a test without netwo
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -56,24 +56,32 @@ class Request(msgspec.Struct, frozen=True):
     ok: tuple[int, ...] = (200,)  # statuses that mean success
     rejected: tuple[str | int, ...] = ()  # problem codes or statuses that are a correct "no"
     reply: Any = None  # msgspec type the body of a success must decode to; None: not decoded
+    agrees: Agrees | None = None  # whether the decoded body says what it must of this registrant; never raises
     same_as: bytes | None = None  # the body must equal this one (a repeated request with the same key)
     is_lab: bool = False  # carries the laboratory token
+    wants_headers: bool = False  # the response shall bring its headers
+    headers: tuple[tuple[str, str], ...] = ()  # further ones; a request that has any brings its own Accept
+    check: Check | None = (
+        None  # what a right answer is beyond its status: returns the outcome it deserves; never raises
+    )
 
 
-class Pause(msgspec.Struct, frozen=True):
+class Pause(msgspec.Struct, frozen=True, gc=False):
     """Time a registrant lets pass: planned think time, or a wait that the system imposed (not planned)."""
 
     seconds: Seconds
     is_planned: bool = True
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What came back over the wire; `failure` is set when nothing usable did."""
 
     status: int = 0
     body: bytes = b""
     retry_after: Seconds | None = None
     failure: Outcome | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # (lower-case name, value) in order, if the request asked for them
+    may_be_sent_again: bool = False  # failed because a kept-alive connection died; once more does no harm
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -85,6 +93,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
     problem: str = ""
     retry_after: Seconds | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # as the response brought them
 
 
 class Ending(enum.IntEnum):
@@ -106,6 +115,8 @@ class Registrant(msgspec.Struct, frozen=True):
     profile: ApplicantProfile
 
 
+Agrees: TypeAlias = Callable[[Any], bool]
+Check: TypeAlias = Callable[[Response], Outcome]
 Script: TypeAlias = Generator[Request | Pause, Any, Ending]
 
 

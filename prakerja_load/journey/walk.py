@@ -8,10 +8,22 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from prakerja_load.journey.agreement import Says
 from prakerja_load.journey.behavior import Behavior, Habits
 from prakerja_load.journey.options import JourneyOptions
 from prakerja_load.journey.pauses import NO_WAIT, REFRESH, Pauses, Wait
-from prakerja_load.journey.step import Answer, Ending, Outcome, Pause, Registrant, Request, Script, Step, key_of
+from prakerja_load.journey.step import (
+    Agrees,
+    Answer,
+    Ending,
+    Outcome,
+    Pause,
+    Registrant,
+    Request,
+    Script,
+    Step,
+    key_of,
+)
 from prakerja_load.units import Seconds
 
 POLL_WAIT: Seconds = 0.5  # [A] before the outbox is looked into again
@@ -25,15 +37,17 @@ encode = msgspec.json.Encoder().encode
 class Visit:
     """What one registrant carries from step to step."""
 
-    __slots__ = ("behavior", "code", "registrant", "test", "token", "wave")
+    __slots__ = ("account", "behavior", "code", "has_joined", "registrant", "test", "token", "wave")
 
     def __init__(self, registrant: Registrant, behavior: Behavior) -> None:
         self.registrant = registrant
         self.behavior = behavior
+        self.account = 0  # as the system named it first; 0: not yet
         self.token = ""
         self.code = ""
         self.wave = 0
         self.test = 0
+        self.has_joined = False
 
     def write(
         self,
@@ -47,11 +61,20 @@ class Visit:
         rejected: tuple[str, ...] = (),
         content_type: str = "application/json",
         key: str = "",
+        agrees: Agrees | None = None,
     ) -> Request:
-        """Return a write of this registrant, with their token and, unless given, the key of the step."""
+        """Return a write of this registrant, with their token and, unless given, the key of the step.
+
+        Unless told otherwise, its answer agrees when it is about their account.
+        """
         registrant = self.registrant
         key = key or key_of(registrant.run, registrant.index, step.number)
-        return Request(step, method, path, body, content_type, self.token, key, ok, rejected, reply)
+        agrees = agrees or self.is_mine()
+        return Request(step, method, path, body, content_type, self.token, key, ok, rejected, reply, agrees)
+
+    def is_mine(self, **fields: Any) -> Says:
+        """Return what agrees with an answer that names this registrant's account, and these fields."""
+        return Says((("account", self.account), *fields.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +118,10 @@ class Walk:
     def stored(self, registrant: Registrant, step: Step) -> dict[str, Any]:
         """Return the fields that the system must hold once it acknowledged `step` for this registrant."""
         fact = self._facts.get(step.number)
-        return fact(registrant) if fact and step.is_stored else {}
+        if not fact or not step.is_stored:
+            return {}
+        # whose account it stands on: a write that somebody else's account got is as bad as one that nobody's did
+        return {"owner": registrant.profile.email, **fact(registrant)}
 
     def script(self, registrant: Registrant) -> Script:
         """Return the generator that plays this registrant."""

@@ -13,7 +13,7 @@ from prakerja_load.judgement.case import Case, p99
 from prakerja_load.judgement.estimate import Array
 from prakerja_load.judgement.rule import Rulebook, Seen
 from prakerja_load.judgement.window import Window
-from prakerja_load.units import SECOND_NS, format_duration, format_share
+from prakerja_load.units import SECOND_NS, format_count, format_duration, format_share
 
 BOOK = Rulebook("accusing")
 
@@ -112,6 +112,18 @@ def shares_a_clock(case: Case) -> Seen:
 
 
 @BOOK.rule(
+    "in one piece",
+    allowed="a peak is offered without a break",
+    reason="a ramp that was cut off and resumed met a system that was interrupted with it",
+    advice="run it again with --redo",
+)
+def is_in_one_piece(case: Case) -> Seen:
+    """Check that a peak was not put together from parts; a curve may be, and its windows are judged."""
+    parts = len(case.evidence.cut_at) + 1
+    return Seen(case.is_curve or parts == 1, "one" if parts == 1 else f"{parts} parts")
+
+
+@BOOK.rule(
     "result disk",
     allowed="never full",
     reason="a generator that waits for its disk is late",
@@ -128,6 +140,18 @@ def has_disk_to_spare(case: Case) -> Seen:
 
 
 @BOOK.rule(
+    "connections to spare",
+    allowed="0 attempts for which the generator had no port, descriptor or memory left",
+    reason="a registrant who waits for a port of ours waits for nothing of the system's",
+    advice='load.source_addresses, load.connection = "reuse", more workers on more machines, or a higher ulimit -n',
+)
+def has_connections_to_spare(case: Case) -> Seen:
+    """Check that no worker ran out of what a connection needs on its own machine."""
+    exhausted = sum(int(worker.get("exhausted", 0)) for worker in case.workers)
+    return Seen(not exhausted, format_count(exhausted))
+
+
+@BOOK.rule(
     "Little's law",
     allowed="the gauges of the workers and λ·W of the samples agree within 10 %",
     reason="the gauges count what is under way without reading a sample; where both disagree, one is wrong",
@@ -135,6 +159,8 @@ def has_disk_to_spare(case: Case) -> Seen:
 )
 def obeys_little(case: Case) -> Seen:
     """Check L = λW for journeys (think time included) and for requests, against gauges that read no sample."""
+    if case.evidence.cut_at:
+        return Seen(True, "not compared: journeys that were begun twice are in the gauges twice")
     if not case.history.is_recorded.all():
         return Seen(True, "not compared: arrivals without a record are in the gauges only")
     started = case.history.arrivals[case.history.is_started]
@@ -157,12 +183,12 @@ def _within(seconds: float, case: Case) -> Seen:
 
 
 def _in_window(vitals: Records, window: Window) -> Records:
-    at = vitals["at"] / SECOND_NS
-    return vitals[(at > window.start) & (at <= window.stop)]
+    """Return the vitals of seconds in the window, by their middles: they are taken a little after their end."""
+    return vitals[window.contains(vitals["at"] / SECOND_NS - 0.5)]
 
 
 def _is_inside(vital: Mapping[str, Any], window: Window) -> bool:
-    return window.start < float(vital.get("at", -1)) / SECOND_NS <= window.stop
+    return window.start <= float(vital.get("at", -1)) / SECOND_NS - 0.5 < window.stop
 
 
 def _busiest(shares: Array) -> float:

@@ -60,6 +60,17 @@ def growth(case: Case) -> Estimate:
     return Estimate(slope.value / offered, slope.low / offered, slope.high / offered, slope.n, slope.n_effective)
 
 
+def owed(case: Case) -> float:
+    """Return the mean of B over the hold: registrants whom the system owes an answer, who failed left out.
+
+    B counts who will never be served from then on; here they count no more once they have left.
+    """
+    window = case.window
+    instants = window.start + (np.arange(BATCHES * _INSTANTS) + 0.5) * window.length / (BATCHES * _INSTANTS)
+    gone = np.searchsorted(np.sort(_ends_of_unserved(case.history)), instants, "right")
+    return float(np.mean(waiting(case.history, instants) - gone)) if case.history.count else 0.0
+
+
 def drain_time(history: History) -> Seconds:
     """Return how long after the last due arrival the last journey ended; inf when one never did."""
     if not history.count or history.has_ended(Ending.IN_FLIGHT).any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,8 @@ from prakerja_load.scenario import Objectives, Scenario
 from prakerja_load.units import SECOND_NS, Seconds
 
 CURVE_WINDOW: Seconds = 60.0
+MOST_RESENT = 0.001
+"""The share of requests that may be sent again, their connections having died, without counting as failures."""
 SHOWN = (0.5, 0.95, 0.99)
 """The quantiles that stand in every table."""
 
@@ -35,6 +37,7 @@ class Case:
     steps: tuple[Step, ...]
     history: History
     digest: str  # of the schedule that the plan gives today
+    stored_before: int | None = None  # registrants the store held before the ramp, None where nothing says so
 
     @property
     def objectives(self) -> Objectives:
@@ -58,9 +61,13 @@ class Case:
 
     @property
     def window(self) -> Window:
-        """Return what is judged, by intended time; the last arrival of a curve may be due at its very end."""
+        """Return what is judged, by intended time; the last arrival of a curve may be due at its very end.
+
+        A ramp that abort_on ended is judged as far as it was offered, which never makes it green.
+        """
         start, stop = self.plan.window
-        return Window(start, math.nextafter(stop, math.inf) if self.is_curve else stop)
+        stop = math.nextafter(stop, math.inf) if self.is_curve else stop
+        return Window(start, min(stop, self.evidence.aborted_at))
 
     @property
     def is_curve(self) -> bool:
@@ -132,6 +139,20 @@ class Case:
         return indices, ~history.has_ended(Ending.COMPLETED)[indices]
 
     @cached_property
+    def resent(self) -> int:
+        """Return how many judged requests were sent again because their connection had died."""
+        return int(np.count_nonzero(self.history.is_resent & self.judged_requests))
+
+    @property
+    def has_too_many_resent(self) -> bool:
+        """Tell whether so many were sent again that each counts as a failure of its step.
+
+        A server that closes an idle connection just as a request comes costs a handful; one that takes requests and
+        drops the connections instead of answering must not pass because its clients are stubborn.
+        """
+        return self.resent > MOST_RESENT * int(np.count_nonzero(self.judged_requests))
+
+    @cached_property
     def judged_requests(self) -> Mask:
         """Tell, for each request, whether its arrival is judged."""
         inside: Mask = self.judged[self.history.samples["index"]]
@@ -143,15 +164,23 @@ def p99(seconds: Array) -> Seconds:
     return float(np.quantile(seconds, 0.99, method="inverted_cdf")) if seconds.size else 0.0
 
 
-def open_case(evidence: RampEvidence, scenario: Scenario, plan: RampPlan, steps: Sequence[Step]) -> Case:
+def open_case(
+    evidence: RampEvidence,
+    scenario: Scenario,
+    plan: RampPlan,
+    steps: Sequence[Step],
+    stored_before: int | None = None,
+) -> Case:
     """Return the case of one ramp; the due times are those of the plan, never of the records."""
     schedule = plan.schedule()
     due = np.rint(schedule.times(0, plan.count) * SECOND_NS) / SECOND_NS
-    return Case(
+    case = Case(
         evidence=evidence,
         scenario=scenario,
         plan=plan,
         steps=tuple(steps),
         history=lay_out(due, evidence.arrivals, evidence.samples),
         digest=schedule.digest(),
+        stored_before=stored_before,
     )
+    return replace(case, history=replace(case.history, counts_resent=True)) if case.has_too_many_resent else case

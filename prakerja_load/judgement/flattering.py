@@ -7,6 +7,7 @@ import numpy as np
 from prakerja_load.journey.step import Ending
 from prakerja_load.judgement.case import Case, p99
 from prakerja_load.judgement.rule import Rulebook, Seen
+from prakerja_load.judgement.sentence import resumed
 from prakerja_load.units import SECOND_NS, format_count, format_duration
 
 BOOK = Rulebook("flattering")
@@ -39,6 +40,22 @@ def keeps_schedule(case: Case) -> Seen:
     if written != case.digest:
         return Seen(False, f"digest {written or 'missing'}, the scenario gives {case.digest}")
     return Seen(not astray, f"same digest, {format_count(astray)} arrivals due at another time")
+
+
+@BOOK.rule(
+    "store filled",
+    allowed="what the ramp is said to begin with",
+    reason="a store that holds less is a smaller, quicker one",
+    advice="see what the import answered, or state the true `ramps.N.prefill`",
+)
+def fills_the_store(case: Case) -> Seen:
+    """Check that the store held the registrants of the sentence, by the rows that were not the ramp's own."""
+    wanted, found = case.plan.prefill, case.stored_before
+    if not wanted:
+        return Seen(True, "nothing was to be stored beforehand")
+    if found is None:
+        return Seen(False, "no count of what is stored", f"{format_count(wanted)} registrants")
+    return Seen(found >= wanted, f"{format_count(found)} registrants", f"{format_count(wanted)} registrants")
 
 
 @BOOK.rule(
@@ -105,6 +122,8 @@ def loses_no_worker(case: Case) -> Seen:
     absent = max(0, case.evidence.ramp.workers - len(case.workers))
     if absent:
         lost.append(f"{absent} without a report")
+    if lost and (taken := int(case.controller.get("taken_over", 0))):
+        lost.append(f"{format_count(taken)} taken over by others")
     return Seen(not lost, "; ".join(lost) or f"{len(case.workers)} finished")
 
 
@@ -115,9 +134,13 @@ def loses_no_worker(case: Case) -> Seen:
     advice="let it run to its end",
 )
 def runs_to_its_end(case: Case) -> Seen:
-    """Check that neither a person nor an abort ended the ramp early."""
+    """Check that neither a person nor an abort ended the ramp early; a curve may be played in parts."""
     controller = case.controller
-    stopped = str(controller.get("stopped") or ("interrupted" if controller.get("interrupted") else ""))
+    if parts := resumed(case.evidence):
+        return Seen(case.is_curve and not controller.get("stopped"), parts)
+    stopped = case.evidence.aborted or str(
+        controller.get("stopped") or ("interrupted" if controller.get("interrupted") else "")
+    )
     return Seen(not stopped, stopped or "ran to its end")
 
 
@@ -131,6 +154,7 @@ def issues_all(case: Case) -> Seen:
     """Check the controller's own counts against the plan."""
     issued = int(case.controller.get("issued", 0))
     not_started = int(case.controller.get("not_started", 0))
+    issued += case.evidence.carried.get("arrivals", 0)  # in the parts before
     observed = (
         f"{format_count(issued)} of {format_count(case.plan.count)} issued, {format_count(not_started)} not started"
     )
@@ -147,6 +171,8 @@ def keeps_records(case: Case) -> Seen:
     """Check that the records on disk are all that the workers made."""
     evidence = case.evidence
     found = {"samples": evidence.samples.size, "ledger": evidence.ledger.size}
+    # of a part that was cut off nobody counted the records; what it had not written was played again
+    found = {name: size - evidence.carried.get(name, 0) for name, size in found.items()}
     made = {name: sum(int(worker.get(name, 0)) for worker in case.workers) for name in found}
     gone = [name for name in evidence.missing if name.endswith(".seg")]
     faults = [f"torn: {', '.join(evidence.torn)}"] * bool(evidence.torn)

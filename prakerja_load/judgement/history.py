@@ -42,6 +42,7 @@ class History:
     samples: Records
     strange: int = 0  # records that name no arrival of the plan
     repeated: int = 0  # records of what another record already tells
+    counts_resent: bool = False  # whether a request that was sent again is a failure of its step
 
     @property
     def count(self) -> int:
@@ -68,6 +69,16 @@ class History:
         place = self.samples["index"] * 256 + self.samples["step"]
         return np.append(place[1:] != place[:-1], True)[: place.size]
 
+    @cached_property
+    def is_resent(self) -> Mask:
+        """Tell, for each request, whether its connection died and it was sent again; the script did not hear of it.
+
+        No usable answer came of it, without running out of patience, and another attempt at the step follows.
+        """
+        failed = (self.samples["outcome"] == Outcome.ERROR) & (self.samples["status"] == 0)
+        is_resent: Mask = failed & ~self.is_last
+        return is_resent
+
     def of_step(self, number: int) -> slice:
         """Return where the requests of one step stand."""
         step = self.samples["step"]
@@ -83,7 +94,7 @@ class History:
         +inf for a last attempt that was neither ok nor expected and for whoever failed, gave up, was dropped or was
         still under way before. Left out is only who completed without this step, as a refused person does.
         """
-        rows = self.samples[self.of_step(number)][self.is_last[self.of_step(number)]]
+        rows = self._last_attempts(number)
         times = (rows["finished"] - rows["intended"] - rows["think"]) / SECOND_NS
         value = np.where(self.has_ended(Ending.COMPLETED), np.nan, np.inf)
         value[rows["index"]] = np.where(rows["outcome"] <= Outcome.REJECTED, times, np.inf)
@@ -92,9 +103,17 @@ class History:
 
     def outcomes_at(self, number: int, judged: Mask) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Return arrivals and outcomes of the last attempt at a step, in the order of arrival."""
-        rows = self.samples[self.of_step(number)][self.is_last[self.of_step(number)]]
+        rows = self._last_attempts(number)
         rows = rows[judged[rows["index"]]]
         return rows["index"], rows["outcome"]
+
+    def _last_attempts(self, number: int) -> Records:
+        """Return the last attempts at a step, as errors where one before was sent again and that counts."""
+        part = self.of_step(number)
+        rows = self.samples[part][self.is_last[part]]
+        if self.counts_resent:
+            rows["outcome"][np.isin(rows["index"], self.samples["index"][part][self.is_resent[part]])] = Outcome.ERROR
+        return rows
 
     def untimed_failures(self) -> Mask:
         """Tell, for each arrival, whether a step of it ended in a failure that no slow generator can cause."""

@@ -5,6 +5,7 @@ Of the writes (index, step) of a ramp, the ledger says what the system answered 
     lost          acknowledged, not stored            contradicted  refused, yet stored
     duplicate     stored more than once               unexpected    stored, never asked for by this ramp
     corrupted     stored, but not what was sent       oversold      more joins than the wave has places
+    undersold     told that the wave is full while it had places
     in doubt      answered by nothing usable: landed when stored, not landed when not, unverified without an export
 
 What must be stored comes from the journey, never from the system under test.
@@ -34,6 +35,9 @@ ExpectedFields: TypeAlias = Callable[[int, int], Mapping[str, Any]]
 UNIQUE = {"create-account": "email", "identity": "nik", "confirm-phone": "phone"}
 """The field that no two registrants may share, by kind of row."""
 
+JOIN = "join-wave"
+"""The kind of row that takes a place of the wave."""
+
 _EXAMPLES = 8
 _IN_DOUBT = int(LedgerState.IN_DOUBT)
 _STORABLE = (int(LedgerState.ACKNOWLEDGED), _IN_DOUBT)
@@ -50,8 +54,9 @@ RULES: tuple[Rule[Mapping[str, int], bool], ...] = tuple(
         ("duplicate", "stored more than once"),
         ("corrupted", "stored otherwise than sent"),
         ("unexpected", "stored and never sent"),
-        ("contradicted", "refused and stored all the same"),
+        ("contradicted", "refused, or rightly to be refused, and stored all the same"),
         ("oversold", "beyond the quota of the wave"),
+        ("undersold", "refused as beyond the quota while the wave had places"),
     )
 )
 """Each of these, once found, is NOT_SUSTAINED whatever the speed."""
@@ -64,8 +69,9 @@ class Expectation:
     run: str  # prefix of the ramp's keys
     kinds: Mapping[str, int]  # name of a stored step → its number
     fields: ExpectedFields  # (index, step) → the fields that must be stored
-    quota: int | None = None  # places of the wave by the scenario, None where it is not known
+    quota: int | None = None  # places of the wave by the scenario, None where the wave is not this run's
     wave: int = 0
+    may_close: bool = False  # joins may be refused because the wave has closed, with places left
     earlier: Mapping[str, Fates] = field(default_factory=dict)  # fates of earlier ramps of this run, by their prefix
 
 
@@ -94,7 +100,7 @@ class Reconciliation:
         """Take one chunk of the export; rows of neighboring arrivals are met together, for their profiles' sake."""
         placed: list[tuple[int, int, Row]] = []
         for row in rows:
-            self.joins += row.get("kind") == "join-wave"
+            self.joins += row.get("kind") == JOIN
             place = parse_key(str(row.get("key", "")))
             if place is None or place[0] != self._expectation.run:
                 self._meet_foreign(row, place)
@@ -144,6 +150,8 @@ class Reconciliation:
             return True
         if state == NEVER:
             self._count("unexpected", row, "stored, but never sent")
+        elif state == LedgerState.FORBIDDEN:
+            self._count("contradicted", row, "stored, where only a refusal is right")
         else:
             self._count("contradicted", row, "refused, yet stored")
         return False
@@ -190,6 +198,7 @@ class Reconciled:
     integrity: Integrity
     is_acknowledged: NDArray[np.bool_]  # (index, step)
     is_right: NDArray[np.bool_]
+    stored_before: int | None = None  # registrants the store held before the ramp, None where nothing says so
 
 
 def reconcile(fates: Fates, export: StoredExport | None, expectation: Expectation) -> Reconciled:
@@ -204,7 +213,12 @@ def reconcile(fates: Fates, export: StoredExport | None, expectation: Expectatio
             fault = export.fault
         except Exception as crash:
             fault = crash_text(crash)
-    return Reconciled(_integrity(met, export, fault, expectation), met.states == LedgerState.ACKNOWLEDGED, met.is_right)
+    return Reconciled(
+        _integrity(met, export, fault, expectation),
+        met.states == LedgerState.ACKNOWLEDGED,
+        met.is_right,
+        export.end.before if export is not None and export.end is not None else None,
+    )
 
 
 def _integrity(met: Reconciliation, export: StoredExport | None, fault: str, expectation: Expectation) -> Integrity:
@@ -216,6 +230,7 @@ def _integrity(met: Reconciliation, export: StoredExport | None, fault: str, exp
         **{rule.name: met.tally[rule.name] for rule in RULES},
         "lost": lost,
         "oversold": _oversold(met, export, expectation),
+        "undersold": 0 if fault else _undersold(met, export, expectation),
     }
     unverified = (unfound + int((acknowledged & ~met.is_found).sum())) if fault else 0
     return Integrity(
@@ -225,8 +240,8 @@ def _integrity(met: Reconciliation, export: StoredExport | None, fault: str, exp
         landed=int((in_doubt & met.is_found).sum()),
         not_landed=0 if fault else unfound,
         unverified=unverified,
-        verdict=_verdict(found, fault, int(acknowledged.sum())),
-        reasons=tuple(_reasons(found, fault, int(acknowledged.sum()), unverified, met.late)),
+        verdict=decide(found, fault, int(acknowledged.sum())),
+        reasons=tuple(reasons(found, fault, int(acknowledged.sum()), unverified, met.late)),
         examples=tuple(met.examples),
         **found,
     )
@@ -236,29 +251,55 @@ def _oversold(met: Reconciliation, export: StoredExport | None, expectation: Exp
     """Return the joins beyond the quota: of what the system counts and of what it exports, whichever is more."""
     if expectation.quota is None:
         return 0
+    return max(0, _joined(met, export, expectation) - expectation.quota)
+
+
+def _undersold(met: Reconciliation, export: StoredExport | None, expectation: Expectation) -> int:
+    """Return how many were told that the wave is full while it ended with places left; none is ever given back."""
+    column = expectation.kinds.get(JOIN)
+    if expectation.quota is None or expectation.may_close or column is None:
+        return 0
+    refused = int(np.count_nonzero(met.states[:, column] == LedgerState.REJECTED))
+    return max(0, min(refused, expectation.quota - _joined(met, export, expectation)))
+
+
+def _joined(met: Reconciliation, export: StoredExport | None, expectation: Expectation) -> int:
     end = export.end if export is not None else None
     counted = end.joined.get(str(expectation.wave), 0) if end is not None else 0
-    return max(0, max(counted, met.joins) - expectation.quota)
+    return max(counted, met.joins)
 
 
-def _verdict(found: Mapping[str, int], fault: str, acknowledged: int) -> Verdict:
-    if not all(rule.check(found) for rule in RULES):
+def decide(found: Mapping[str, int], fault: str, acknowledged: int) -> Verdict:
+    """Return the verdict on what was found: any harm is red; a fault, or nothing to verify, is never green."""
+    held = [_asked(rule, found)[0] for rule in RULES]
+    if False in held:
         return Verdict.NOT_SUSTAINED
-    return Verdict.INCONCLUSIVE if fault or not acknowledged else Verdict.SUSTAINED
+    return Verdict.INCONCLUSIVE if None in held or fault or not acknowledged else Verdict.SUSTAINED
 
 
-def _reasons(found: Mapping[str, int], fault: str, acknowledged: int, unverified: int, late: int) -> Sequence[str]:
-    reasons = [f"{_writes(found[rule.name])} {rule.reason} ({rule.name})" for rule in RULES if not rule.check(found)]
+def _asked(rule: Rule[Mapping[str, int], bool], found: Mapping[str, int]) -> tuple[bool | None, str]:
+    """Return whether a rule holds, None where it crashes, and what is said of it where it does not hold."""
+    try:
+        holds = rule.check(found)
+    except Exception as crash:
+        return None, f"{rule.name}: {crash_text(crash)}"
+    return holds, "" if holds else f"{writes_text(found[rule.name])} {rule.reason} ({rule.name})"
+
+
+def reasons(found: Mapping[str, int], fault: str, acknowledged: int, unverified: int, late: int = 0) -> Sequence[str]:
+    """Return in words what was found, and what could not be looked up."""
+    told = [said for rule in RULES if (said := _asked(rule, found)[1])]
     if fault:
-        reasons.append(f"{_writes(unverified)} unverified: {fault}")
+        told.append(f"{writes_text(unverified)} unverified: {fault}")
     if not acknowledged:
-        reasons.append("no write was acknowledged, so none could be verified")
+        told.append("no write was acknowledged, so none could be verified")
     if late:
-        reasons.append(f"{_writes(late)} that an earlier ramp had in doubt landed since")
-    return reasons
+        told.append(f"{writes_text(late)} that an earlier ramp had in doubt landed since")
+    return told
 
 
-def _writes(count: int) -> str:
+def writes_text(count: int) -> str:
+    """Return a number of writes in words."""
     return f"{format_count(count)} write{'s' if count != 1 else ''}"
 
 

@@ -33,8 +33,7 @@ def judge_run(path: Path, only: Collection[int] | None = None) -> RunJudgement:
     """
     directory = RunDirectory.open(path)
     run = _mapping(directory, RUN)
-    scenario = load(directory.file(SCENARIO), [str(override) for override in run.get("overrides") or ()])
-    ordered = [int(number) for number in run.get("ramps") or range(1, len(scenario.ramps) + 1)]
+    scenario, ordered = open_run(directory)
     ramps = with_headroom(tuple(_judge_ramps(directory, scenario, ordered, ordered if only is None else only)))
     verdicts = [ramp.verdict for ramp in ramps]
     return RunJudgement(
@@ -51,6 +50,18 @@ def judge_run(path: Path, only: Collection[int] | None = None) -> RunJudgement:
     )
 
 
+def open_run(directory: RunDirectory) -> tuple[Scenario, list[int]]:
+    """Return the scenario of a run and the numbers of the ramps that were ordered; raises ScenarioError."""
+    run = _mapping(directory, RUN)
+    scenario = load(directory.file(SCENARIO), [str(override) for override in run.get("overrides") or ()])
+    return scenario, [int(number) for number in run.get("ramps") or range(1, len(scenario.ramps) + 1)]
+
+
+def begun_ramps(directory: RunDirectory) -> dict[int, Path]:
+    """Return the folders of the ramps that were begun, by number."""
+    return {int(path.name.partition("-")[0]): path for path in directory.ramp_paths()}
+
+
 def _mapping(directory: RunDirectory, name: str) -> Mapping[str, Any]:
     try:
         value = directory.read(name)
@@ -64,7 +75,7 @@ def _judge_ramps(
 ) -> Iterator[RampJudgement]:
     """Yield the wanted ramps in order; of the others only the ledger is read, for writes of theirs that landed late."""
     population = Population(scenario.seed, scenario.applicants.dialable_phones)
-    begun = {int(path.name.partition("-")[0]): path for path in directory.ramp_paths()}
+    begun = begun_ramps(directory)
     seconds = journey_seconds(scenario)
     earlier: dict[str, Fates] = {}
     for number in ordered:

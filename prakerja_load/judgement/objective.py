@@ -14,28 +14,11 @@ from prakerja_load.judgement.backlog import BATCHES, drain_time, growth
 from prakerja_load.judgement.case import Case
 from prakerja_load.judgement.estimate import Estimate, drift_bound, quantile, ratio
 from prakerja_load.judgement.history import UNTIMED
+from prakerja_load.judgement.resources import MEMORY_RULE
 from prakerja_load.judgement.rule import Rule, crash_text
-from prakerja_load.judgement.verdict import ObjectiveResult, Verdict
+from prakerja_load.judgement.verdict import ObjectiveResult, Verdict, at_least, at_most
 from prakerja_load.judgement.window import Window, groups
 from prakerja_load.units import Seconds, format_count, format_duration, format_share
-
-
-def at_most(estimate: Estimate, limit: float) -> Verdict:
-    """Return SUSTAINED when the upper bound is inside, NOT_SUSTAINED when the lower one is outside."""
-    if not estimate.n:
-        return Verdict.INCONCLUSIVE
-    if estimate.high <= limit:
-        return Verdict.SUSTAINED
-    return Verdict.NOT_SUSTAINED if estimate.low > limit else Verdict.INCONCLUSIVE
-
-
-def at_least(estimate: Estimate, limit: float) -> Verdict:
-    """Return SUSTAINED when the lower bound is inside, NOT_SUSTAINED when the upper one is outside."""
-    if not estimate.n:
-        return Verdict.INCONCLUSIVE
-    if estimate.low >= limit:
-        return Verdict.SUSTAINED
-    return Verdict.NOT_SUSTAINED if estimate.high < limit else Verdict.INCONCLUSIVE
 
 
 def judge_objectives(case: Case) -> tuple[ObjectiveResult, ...]:
@@ -80,23 +63,43 @@ def judge_elapsed(case: Case) -> Iterator[ObjectiveResult]:
         yield ObjectiveResult(elapsed_name(case, step), "timing", limit, "s", estimate, verdict, reason)
 
 
-def _far_inside(case: Case, seconds: NDArray[np.float64], limit: Seconds, reason: str) -> tuple[Verdict, str]:
+def _far_inside(
+    case: Case, seconds: NDArray[np.float64], limit: Seconds, reason: str, share: float | None = None
+) -> tuple[Verdict, str]:
     """Return what can be said of a limit where the window is too short for a distribution-free upper bound.
 
     SUSTAINED where two things hold at once. None of at least −ln α / −ln quantile registrants took even half the
     limit: none of n bounds the share of the late ones at 3/n, within what was seen. And the drift bound is inside the
     limit: the system would have to drift further than it was seen to.
     """
-    fewest = _fewest(case.objectives.quantile, case.alpha) // 2
+    share = share or case.objectives.quantile
+    fewest = _fewest(share, case.alpha) // 2
     if seconds.size < fewest or float(seconds.max()) > limit / 2:
         return Verdict.INCONCLUSIVE, reason
-    bound = drift_bound(seconds, case.objectives.quantile, case.alpha)
+    bound = drift_bound(seconds, share, case.alpha)
     if bound > limit:
         return Verdict.INCONCLUSIVE, f"{reason}, and drifts like those seen may reach {format_duration(bound)}"
     worst = format_duration(float(seconds.max()))
     return Verdict.SUSTAINED, (
         f"{reason}; but nobody took more than {worst}, and drifts like those seen stay below {format_duration(bound)}"
     )
+
+
+P99_LIMITS: tuple[Seconds, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+"""What a capacity is published for (method.md §5)."""
+
+
+def kept_limits(case: Case) -> tuple[Seconds, ...]:
+    """Return which of the published limits the p99 of the journey time is proven to keep, by the rule of objectives."""
+    estimate, seconds = case.elapsed_estimates[case.last_step.number][0.99], case.elapsed[case.last_step.number].seconds
+
+    def is_kept(limit: Seconds) -> bool:
+        verdict = at_most(estimate, limit)
+        if verdict is Verdict.INCONCLUSIVE and estimate.high == math.inf:
+            verdict, _ = _far_inside(case, seconds, limit, "", 0.99)
+        return verdict is Verdict.SUSTAINED
+
+    return tuple(limit for limit in P99_LIMITS if is_kept(limit))
 
 
 def elapsed_name(case: Case, step: Step) -> str:
@@ -221,14 +224,16 @@ def _fewest(share: float, alpha: float) -> int:
 def _judge_windows(case: Case, length: Seconds, watched: _Watched) -> ObjectiveResult:
     """Return the verdict on all windows together.
 
-    One window outside is enough for NOT_SUSTAINED, at an error shared by all of them. SUSTAINED needs every window
-    inside; windows too poor in arrivals to show that are joined with their neighbors. A window speaks for itself
-    alone, so its bounds answer for the chance of who arrived in it, not for other windows.
+    One window outside is enough for NOT_SUSTAINED, at an error shared by all of them; they slide by half their length,
+    so that no border cuts what is shorter in two. SUSTAINED needs every window inside; windows too poor in arrivals to
+    show that are joined with their neighbors. A window speaks for itself alone, so its bounds answer for the chance of
+    who arrived in it, not for other windows.
     """
     times = case.history.intended[watched.indices]
     windows = case.window.split(length)
-    for window in windows:
-        estimate = watched.estimate(_part(times, window), case.alpha / len(windows))
+    sliding = dict.fromkeys((*windows, *case.window.slide(length)))  # the plain ones first: they are what is shown
+    for window in sliding:
+        estimate = watched.estimate(_part(times, window), case.alpha / len(sliding))
         if watched.judge(estimate, watched.limit) is Verdict.NOT_SUSTAINED:
             return _window_result(watched, window, estimate, Verdict.NOT_SUSTAINED)
     joined = groups(times, windows, watched.fewest)
@@ -296,7 +301,7 @@ RULES: tuple[Rule[Case, Iterable[ObjectiveResult]], ...] = (
     Rule(
         "step success",
         "success",
-        "ok or expected “no” of the last attempts ≥ `objectives.step_success`",
+        "ok or expected “no” of the last attempts ≥ `objectives.step_success`; sent again too often is a failure",
         "a quantile forgives one registrant in a hundred; this does not",
         judge_step_success,
     ),
@@ -321,4 +326,5 @@ RULES: tuple[Rule[Case, Iterable[ObjectiveResult]], ...] = (
         "a bad minute must not hide in a good hour",
         judge_windows,
     ),
+    MEMORY_RULE,
 )

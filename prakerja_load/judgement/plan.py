@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from prakerja_load.arrivals import demand as demands
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.errors import Problem, ScenarioError
-from prakerja_load.scenario import CAPACITY, Scenario, plan_ramp
+from prakerja_load.judgement import ports
+from prakerja_load.judgement.ports import PortNeed, PortSpace
+from prakerja_load.scenario import CAPACITY, Link, Scenario, plan_ramp
 from prakerja_load.units import (
     PerSecond,
     Seconds,
@@ -28,13 +30,12 @@ if TYPE_CHECKING:
     from prakerja_load.applicants.profile import ApplicantProfile
 
 ALPHA = 0.05  # of every one-sided bound, shared among the looks (method.md §4)
-PORTS = 28_232  # 32768 … 60999, what Linux gives one source address towards one target address
-TIME_WAIT: Seconds = 60.0  # in which a closed connection keeps its port, if the generator closed it first
 WINDOW: Seconds = 60.0  # curves are judged window by window
 SERVICE: Seconds = 0.05  # [A] a request on a system that carries the load
 PREFILL: PerSecond = 25_000.0  # [A] registrants a second into the store
 STARTING: Seconds = 5.0  # [A] processes started, ledger reconciled, per ramp
 SAMPLE_SIZE, LEDGER_SIZE, ARRIVAL_SIZE = 53, 21, 43  # bytes of a record, as `evidence.sample` lays it out
+REQUEST_SIZE, ANSWER_SIZE = 500, 400  # [A] bytes of a small one on the wire, photos aside
 STORED_SIZE = 1_024  # [A] bytes the system keeps per registrant, photos aside
 
 
@@ -50,16 +51,18 @@ class JourneyFigures:
     think_time: Seconds  # mean, as scaled
     longest: Seconds  # 99 of 100 planned journeys think no longer, as scaled
     steps: int  # gated steps of the whole journey
+    on_network: Seconds = 0.0  # mean time that registrants' networks add to a journey
+    on_slowest: Seconds = 0.0  # what the slowest of them adds to a whole one
 
     @property
     def mean_seconds(self) -> Seconds:
         """Return the mean journey time."""
-        return self.think_time + SERVICE * self.requests
+        return self.think_time + SERVICE * self.requests + self.on_network
 
     @property
     def p99_seconds(self) -> Seconds:
         """Return the journey time that 99 of 100 do not exceed."""
-        return self.longest + SERVICE * self.steps
+        return self.longest + SERVICE * self.steps + self.on_slowest
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class RampOutlook:
     requests: float
     request_rate: PerSecond  # at the highest arrival rate
     in_flight: float  # at the highest arrival rate: λ·T
-    source_addresses: int
+    ports: PortNeed | None  # None: connections outlive registrants
     needs: tuple[SampleNeed, ...]
     disk: float  # bytes of evidence
     duration: Seconds
@@ -122,14 +125,14 @@ class Plan:
         return sum(outlook.disk for outlook in self.ramps) + registrants * STORED_SIZE + photos
 
 
-def plan(scenario: Scenario, figures: JourneyFigures | None = None) -> Plan:
-    """Return the plan of a scenario; `figures` are those of its journey unless given."""
+def plan(scenario: Scenario, figures: JourneyFigures | None = None, space: PortSpace = ports.LINUX) -> Plan:
+    """Return the plan of a scenario; `figures` are those of its journey unless given, `space` the generator's ports."""
     figures = figures or journey_figures(scenario)
     outlooks: list[RampOutlook] = []
     held = 0
     for number in range(1, len(scenario.ramps) + 1):
         ramp = plan_ramp(scenario, number, figures.mean_seconds)
-        outlooks.append(_outlook(scenario, ramp, figures, max(0, ramp.prefill - held)))
+        outlooks.append(_outlook(scenario, ramp, figures, max(0, ramp.prefill - held), space))
         held = max(held, ramp.prefill)
     problems = [problem for outlook in outlooks for problem in outlook.problems]
     problems += _load_problems(scenario, figures, [outlook.ramp for outlook in outlooks])
@@ -143,11 +146,7 @@ def refuse_undecidable(made: Plan, source: str) -> None:
 
 
 def journey_figures(scenario: Scenario) -> JourneyFigures:
-    """Return the figures of the scenario's journey; its options are all those that cost or time depends on.
-
-    A planned journey's think time is a sum of independent pauses, so 99 of 100 whole ones stay below
-    mean + 2.33·σ; of all arrivals, most of whom stop earlier, more do.
-    """
+    """Return the figures of the scenario's journey; its options are all those that cost or time depends on."""
     from prakerja_load.journey.forecast import forecast
     from prakerja_load.journey.journeys import make_journey
     from prakerja_load.journey.options import JourneyOptions
@@ -161,25 +160,35 @@ def journey_figures(scenario: Scenario) -> JourneyFigures:
         think_time_scale=choice.think_time_scale,
         photo_size=choice.photo_size,
         returning_password=scenario.name,  # any will do
+        file=choice.file.name if choice.file else "",
+        source=choice.file.source if choice.file else "",
         prefilled=max(plan_ramp(scenario, number, 1.0).prefill for number in range(1, len(scenario.ramps) + 1)),
         **choice.behavior.model_dump(),
     )
     journey = make_journey(options, _nobody)
     expected = forecast(journey)
-    waits = [move.wait for move in journey.moves if not move.is_typo]
-    spread = math.sqrt(sum((wait.longest - wait.shortest) ** 2 / 12 for wait in waits))
-    whole = sum(wait.mean for wait in waits) + 2.33 * spread
     reach = {step.name: expected.reach[step.number] for step in journey.steps if step.is_gated}
+    photos = reach.get("ktp-photo", 0.0) + reach.get("selfie", 0.0)
+    links = scenario.network.chosen
+    size, asked, whole = choice.photo_size, expected.requests + expected.lab_requests, len(journey.steps)
     return JourneyFigures(
         requests=expected.requests,
         lab_requests=expected.lab_requests,
         writes=sum(reach[step.name] for step in journey.steps if step.is_stored),
-        photos=reach.get("ktp-photo", 0.0) + reach.get("selfie", 0.0),
+        photos=photos,
         finishing=min(reach.values()),
         think_time=expected.think_time,
-        longest=whole * choice.think_time_scale,
+        longest=expected.whole_think_time,
         steps=len(reach),
+        on_network=sum(link.share * link_seconds(link, asked, photos * size) for link in links),
+        on_slowest=max((link_seconds(link, whole, 2.0 * size * bool(photos)) for link in links), default=0.0),
     )
+
+
+def link_seconds(link: Link, requests: float, uploaded: float) -> Seconds:
+    """Return what a registrant's network adds to a journey: a round trip each, one to connect, and the bytes."""
+    each = link.latency + REQUEST_SIZE / link.up + ANSWER_SIZE / link.down
+    return link.latency + requests * each + uploaded / link.up
 
 
 def lines(made: Plan) -> list[str]:
@@ -218,9 +227,11 @@ def _nobody(_: int) -> ApplicantProfile:
     raise LookupError("a plan needs no one's particulars")
 
 
-def _outlook(scenario: Scenario, ramp: RampPlan, figures: JourneyFigures, to_prefill: int) -> RampOutlook:
+def _outlook(
+    scenario: Scenario, ramp: RampPlan, figures: JourneyFigures, to_prefill: int, space: PortSpace
+) -> RampOutlook:
+    wanted = ports.need(scenario, ramp.curve, figures.mean_seconds, space)
     requests = ramp.count * figures.requests
-    open_for = figures.mean_seconds + TIME_WAIT
     needs = tuple(_needs(scenario, ramp, figures))
     samples = (figures.requests + figures.lab_requests) * SAMPLE_SIZE
     record = samples + 2 * figures.writes * LEDGER_SIZE + ARRIVAL_SIZE
@@ -231,11 +242,14 @@ def _outlook(scenario: Scenario, ramp: RampPlan, figures: JourneyFigures, to_pre
         requests=requests,
         request_rate=ramp.rate * figures.requests,
         in_flight=ramp.rate * figures.mean_seconds,
-        source_addresses=math.ceil(ramp.rate * open_for / PORTS) if scenario.load.connection == "per-registrant" else 1,
+        ports=wanted,
         needs=needs,
         disk=ramp.count * record,
         duration=to_prefill / PREFILL + STARTING + offering + min(figures.p99_seconds, scenario.load.drain),
-        problems=tuple(_ramp_problems(ramp, needs, scenario, figures)),
+        problems=(
+            *_ramp_problems(ramp, needs, scenario, figures),
+            *([] if wanted is None or wanted.is_enough else [ports.problem(wanted, ramp.number)]),
+        ),
     )
 
 
@@ -266,6 +280,10 @@ def _ramp_problems(
     ramp: RampPlan, needs: tuple[SampleNeed, ...], scenario: Scenario, figures: JourneyFigures
 ) -> Iterator[Problem]:
     """Yield why this ramp cannot be decided; the worst of the short samples stands for all that a longer hold mends."""
+    if ramp.claim == "peak" and scenario.target.url is None and ramp.prefill < ramp.registrants:
+        allowed = f"at least {format_count(ramp.registrants)}"
+        why = "claim peak speaks of a store that holds all registrants"
+        yield Problem(f"ramps.{ramp.number}.prefill", format_count(ramp.prefill), allowed, why)
     short = [need for need in needs if not need.is_enough]
     windows = [need for need in short if need.objective.startswith("every ")]
     rest = [need for need in short if need not in windows]
@@ -339,10 +357,8 @@ def _ramp_lines(scenario: Scenario, figures: JourneyFigures, outlook: RampOutloo
         f"  in flight: {format_number(ramp.rate)}/s × {format_duration(figures.mean_seconds)} = "
         f"{format_count(outlook.in_flight)} registrants, limit {format_count(limit)}"
     )
-    if outlook.source_addresses > 1:
-        held = f"({format_number(figures.mean_seconds)} + {TIME_WAIT:g}) s with TIME_WAIT"
-        addresses = f"{outlook.source_addresses} source addresses"
-        yield f"  ports: {format_number(ramp.rate)}/s × {held} / {format_count(PORTS)} = {addresses}"
+    if outlook.ports is not None:
+        yield f"  {outlook.ports.line()}"
     for need in outlook.needs:
         comparison = "enough" if need.is_enough else f"NOT ENOUGH, {_amount(need.wanted, need)} must be expected"
         yield f"  {need.objective}: {_amount(need.expected, need)}, needed {_amount(need.needed, need)}: {comparison}"

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from prakerja_load.applicants.profile import ApplicantProfile
 from prakerja_load.arrivals import demand as demands
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.evidence.ledger import Fates, resolve
 from prakerja_load.evidence.ramp import RampEvidence
-from prakerja_load.evidence.stored import StoredExport
-from prakerja_load.journey.step import Journey, Registrant
-from prakerja_load.judgement import counts, integrity, table
-from prakerja_load.judgement.backlog import growth
-from prakerja_load.judgement.case import Case, open_case, p99
-from prakerja_load.judgement.history import Mask
-from prakerja_load.judgement.objective import judge_objectives
+from prakerja_load.journey.step import Journey
+from prakerja_load.judgement import counts, integrity, table, writes
+from prakerja_load.judgement.backlog import growth, owed
+from prakerja_load.judgement.case import open_case, p99
+from prakerja_load.judgement.objective import judge_objectives, kept_limits
 from prakerja_load.judgement.plan import journey_figures
-from prakerja_load.judgement.sentence import disclosures, sentence
+from prakerja_load.judgement.sentence import disclosures, resumed, sentence, smaller_store
 from prakerja_load.judgement.soundness import judge_soundness
 from prakerja_load.judgement.verdict import Counts, RampJudgement, Verdict, combine
+from prakerja_load.judgement.writes import Profiles
 from prakerja_load.scenario import Scenario
 from prakerja_load.units import Seconds
-
-Profiles: TypeAlias = Callable[[int], ApplicantProfile]
 
 
 def judge_ramp(
@@ -44,13 +39,15 @@ def judge_ramp(
     Whatever crashes inside a rule leaves that rule undecided; whatever crashes outside is raised.
     """
     case = open_case(evidence, scenario, plan, journey.steps)
-    fates = resolve(evidence.ledger, plan.count, _is_unaccounted(case))
-    reconciled = _reconcile(case, fates, journey, profile_of, earlier or {})
+    fates = resolve(evidence.ledger, plan.count, writes.unaccounted(evidence, case.history.is_recorded))
+    reconciled = writes.reconcile(evidence, scenario, fates, journey, profile_of, earlier=earlier or {})
+    case = replace(case, stored_before=reconciled.stored_before)
     findings, objectives = judge_soundness(case), judge_objectives(case)
     verdict, reasons = combine(findings, objectives, reconciled.integrity)
     late = table.lateness(case.history, case.judged)
     told = _arithmetic(scenario, plan)
     disclosed = disclosures(scenario, evidence.ramp.target_url, evidence.target)
+    disclosed += tuple(filter(None, [smaller_store(plan), resumed(evidence)]))
     return RampJudgement(
         number=plan.number,
         name=plan.name,
@@ -77,47 +74,9 @@ def judge_ramp(
         series=table.series(case),
         throughput=table.throughput(case),
         warm_up=plan.warm_up,
+        p99_kept=kept_limits(case),
+        owed=0.0 if case.is_curve else owed(case),
     )
-
-
-def _is_unaccounted(case: Case) -> Mask:
-    """Tell which arrivals may have sent writes that no entry tells of.
-
-    Where a ledger is cut off it may be anybody; where a worker was lost, whoever has no closing record: an arrival's
-    record is never on disk before its ledger entries.
-    """
-    evidence = case.evidence
-    if not evidence.is_ledger_whole:
-        return np.ones(case.plan.count, np.bool_)
-    is_whole = (
-        evidence.controller is not None
-        and not evidence.torn
-        and not any(name.endswith(".seg") for name in evidence.missing)
-        and all(worker.get("state") == "finished" for worker in case.workers)
-    )
-    return np.zeros(case.plan.count, np.bool_) if is_whole else ~case.history.is_recorded
-
-
-def _reconcile(
-    case: Case, fates: Fates, journey: Journey, profile_of: Profiles, earlier: Mapping[str, Fates]
-) -> integrity.Reconciled:
-    ramp, steps = case.evidence.ramp, {step.number: step for step in journey.steps if step.is_stored}
-
-    @lru_cache(maxsize=64)
-    def registrant(index: int) -> Registrant:
-        person = ramp.first_person + index
-        return Registrant(ramp.run, index, person, profile_of(person))
-
-    expectation = integrity.Expectation(
-        run=ramp.run,
-        kinds={step.name: number for number, step in steps.items()},
-        fields=lambda index, number: journey.stored(registrant(index), steps[number]),
-        quota=case.scenario.registrar.wave_quota if case.scenario.target.url is None else None,
-        wave=ramp.wave,
-        earlier=earlier,
-    )
-    export = StoredExport(case.evidence.stored) if case.evidence.stored is not None else None
-    return integrity.reconcile(fates, export, expectation)
 
 
 def _arithmetic(scenario: Scenario, plan: RampPlan) -> tuple[str, ...]:

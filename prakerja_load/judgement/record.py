@@ -21,7 +21,7 @@ SCHEMA = 1
 
 def verdict_json(run: RunJudgement) -> dict[str, Any]:
     """Return the content of verdict.json; the same judgement gives the same bytes."""
-    values: dict[str, Any] = _plain(run)
+    values: dict[str, Any] = plain(run)
     return {"schema": SCHEMA, **values, "indonesian": run.verdict.indonesian}
 
 
@@ -32,18 +32,19 @@ def write_verdict(run: RunJudgement, directory: Path) -> Path:
     return path
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a judgement, or any part of one, as plain JSON values."""
     match value:
         case Verdict():
             return value.name
         case float():
             return _number(value)
         case tuple() | list():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): plain(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return value
 
 

@@ -6,10 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from prakerja_load.arrivals.ramp import RampPlan
+from prakerja_load.evidence.ramp import RampEvidence
 from prakerja_load.judgement.verdict import Verdict
-from prakerja_load.scenario import Scenario
-from prakerja_load.units import format_count, format_duration, format_rate, format_share, format_size
+from prakerja_load.scenario import Link, Objectives, Scenario
+from prakerja_load.units import (
+    Seconds,
+    format_count,
+    format_duration,
+    format_number,
+    format_rate,
+    format_share,
+    format_size,
+)
 
 _VERBS = {
     Verdict.SUSTAINED: "the system carries",
@@ -65,14 +76,63 @@ def _disclosures(scenario: Scenario, target_url: str, health: Mapping[str, Any])
         yield f"argon2id m={scenario.registrar.password_memory_kib}KiB t={scenario.registrar.password_passes}"
     if scenario.demand.compression != 1:
         yield f"curve played {scenario.demand.compression:.6g} × as fast"
+    if scenario.demand.process == "uniform":
+        yield "arrivals evenly spaced, which queue less than people's do"
+    if looser := tuple(_looser(scenario.objectives)):
+        yield f"limits looser than the default: {', '.join(looser)}"
     if scenario.load.connection == "reuse":
         yield "connections shared among registrants"
+    if scenario.network.chosen:
+        yield f"networks of registrants: {', '.join(map(_link_text, scenario.network.chosen))}"
     if scenario.target.url is None or (urlsplit(target_url).hostname or "").startswith(_LOOPBACK):
         yield "generator and system on one machine"
     if health.get("lab"):
         yield "e-mail and SMS codes read from the laboratory's outbox"
     if defects := health.get("defects"):
         yield f"laboratory defects active: {', '.join(map(_defect_name, defects))}"
+
+
+def _looser(asked: Objectives) -> Iterator[str]:
+    default = Objectives()
+    if asked.elapsed_base > default.elapsed_base or asked.elapsed_per_step > default.elapsed_per_step:
+        yield f"{format_duration(asked.elapsed_base)} + {format_duration(asked.elapsed_per_step)} · k"
+    if asked.quantile < default.quantile:
+        yield f"p{100 * asked.quantile:g}"
+    for name in ("step_success", "journey_success", "completed_share"):
+        if getattr(asked, name) < getattr(default, name):
+            yield f"{name.replace('_', ' ')} {format_share(getattr(asked, name))}"
+    if asked.arrivals < default.arrivals or asked.judged < default.judged:
+        yield f"{format_count(asked.arrivals)} arrivals in {format_duration(asked.judged)} are enough"
+
+
+def smaller_store(plan: RampPlan) -> str:
+    """Return that a peak was not met on a full store in a few words; empty when it was."""
+    if plan.claim != "peak" or plan.prefill >= plan.registrants:
+        return ""
+    return f"the store held {format_count(plan.prefill)} of {format_count(plan.registrants)} registrants"
+
+
+def resumed(evidence: RampEvidence) -> str:
+    """Return how a ramp was cut off and resumed in a few words; empty when it was not."""
+    cuts = [
+        f"cut off {format_duration(cut)} into its schedule and resumed" + _later(offset)
+        for cut, offset in zip(evidence.cut_at, evidence.offsets, strict=True)
+    ]
+    if not cuts:
+        return ""
+    before, anew = evidence.carried.get("arrivals", 0), evidence.replayed
+    begun = int(np.count_nonzero(anew < evidence.ramp.count))
+    return f"{', then '.join(cuts)}; {format_count(before)} arrivals before, at most {format_count(begun)} begun anew"
+
+
+def _later(offset: Seconds) -> str:
+    return f", the rest {format_duration(offset)} after its time" if offset > 0 else ""
+
+
+def _link_text(link: Link) -> str:
+    down, up = (format_number(bytes_per_second * 8 / 1e6) for bytes_per_second in (link.down, link.up))
+    latency = format_duration(link.latency)
+    return f"{format_share(link.share)} {link.name} ({down} Mbit/s down, {up} Mbit/s up, {latency})"
 
 
 def _defect_name(defect: Any) -> str:
@@ -89,7 +149,8 @@ def _not_tested(scenario: Scenario) -> Iterator[str]:
         yield "more than the busiest minutes: leaks, expiring sessions and nightly jobs of a whole wave"
     if scenario.claim == "volume":
         yield "what only real time shows: leaks over hours, expiring sessions, nightly jobs"
-    yield "the networks between citizens and the system, and its delivery of e-mail and SMS"
+    networks = "lost packets in the networks" if scenario.network.chosen else "the networks"
+    yield f"{networks} between citizens and the system, and its delivery of e-mail and SMS"
     if scenario.target.url is None:
         yield "the ministry's own system: the reference registrar stood in for it"
     if scenario.journey.think_time_scale < 1:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from prakerja_load.judgement import accusing, flattering
-from prakerja_load.judgement.case import Case
+from prakerja_load.judgement.case import MOST_RESENT, Case
 from prakerja_load.judgement.estimate import Array
+from prakerja_load.judgement.resources import keeps_memory
 from prakerja_load.judgement.rule import Rule, Rulebook, Seen, crash_text
 from prakerja_load.judgement.verdict import Finding
 from prakerja_load.judgement.window import mser5
@@ -68,6 +69,14 @@ def is_steady(case: Case) -> Seen:
     return Seen(change <= ANOTHER_REGIME, f"{observed}, {format_share(change)} apart from the rest")
 
 
+BOOK.rule(
+    "memory of the target",
+    allowed="growth over the judged time ≤ 25 % of what it was at its beginning, or 64 MiB",
+    reason="a leak carries the wave of today and not that of the third day",
+    advice="look at what grows; objectives.memory_growth makes it an objective",
+)(keeps_memory)
+
+
 @BOOK.rule(
     "foreign reports refused",
     allowed="0",
@@ -89,6 +98,21 @@ def hears_no_strangers(case: Case) -> Seen:
 def is_closed(case: Case) -> Seen:
     """Check that the ramp was closed."""
     return Seen(case.evidence.is_closed, "closed" if case.evidence.is_closed else "open")
+
+
+@BOOK.rule(
+    "sent again",
+    allowed=f"at most {format_share(MOST_RESENT)} of the judged requests; beyond, each is a failure of its step",
+    reason="a server that closed an idle connection cannot be told from one that dropped its answer",
+    advice="see why the system closes connections that are in use; a longer keep-alive time-out helps against a race",
+)
+def sends_little_again(case: Case) -> Seen:
+    """Check how many requests were sent again because their kept-alive connection died before any of an answer."""
+    asked = int(np.count_nonzero(case.judged_requests))
+    return Seen(
+        not case.has_too_many_resent,
+        f"{format_count(case.resent)} of {format_count(asked)} requests were sent again because the connection died",
+    )
 
 
 def _per_second(started: Array, finished: Array, stop: float) -> tuple[Array, Array]:

@@ -62,7 +62,7 @@ def beta_quantile(share: float, a: float, b: float) -> float:
         return 0.0
     if b <= 0:
         return 1.0
-    return _root(lambda x: regularized_beta(x, a, b) - share, 0.0, 1.0, a / (a + b) * 1e-9)
+    return _root(lambda x: regularized_beta(x, a, b) - share, 0.0, 1.0, min(a, b) / (a + b) * 1e-11)
 
 
 @lru_cache(maxsize=4096)

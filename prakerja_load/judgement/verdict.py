@@ -33,6 +33,24 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, default=Verdict.INCONCLUSIVE)
 
 
+def at_most(estimate: Estimate, limit: float) -> Verdict:
+    """Return SUSTAINED when the upper bound is inside, NOT_SUSTAINED when the lower one is outside."""
+    if not estimate.n:
+        return Verdict.INCONCLUSIVE
+    if estimate.high <= limit:
+        return Verdict.SUSTAINED
+    return Verdict.NOT_SUSTAINED if estimate.low > limit else Verdict.INCONCLUSIVE
+
+
+def at_least(estimate: Estimate, limit: float) -> Verdict:
+    """Return SUSTAINED when the lower bound is inside, NOT_SUSTAINED when the upper one is outside."""
+    if not estimate.n:
+        return Verdict.INCONCLUSIVE
+    if estimate.low >= limit:
+        return Verdict.SUSTAINED
+    return Verdict.NOT_SUSTAINED if estimate.high < limit else Verdict.INCONCLUSIVE
+
+
 @dataclass(frozen=True)
 class Finding:
     """One soundness check: a named line with what was observed, what is allowed and what to change."""
@@ -50,13 +68,14 @@ class ObjectiveResult:
     """One objective judged on its bounds."""
 
     name: str  # "elapsed to step 5 identity, p99"
-    kind: str  # "timing", "success", "backlog", "sample", "window"
+    kind: str  # "timing", "success", "backlog", "sample", "window", "resource"
     limit: float
     unit: str  # "s" or "ratio"
     estimate: Estimate | None
     verdict: Verdict
     reason: str
     untimed: Verdict | None = None  # what stands when no time can be trusted; None: nothing does
+    rule: str = ""  # name of the rule that judged it
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,7 @@ class Integrity:
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    undersold: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,6 +170,8 @@ class RampJudgement:
     series: Series = field(default_factory=Series)
     throughput: Estimate | None = None  # journeys completed per second over the judged window
     warm_up: Seconds = 0.0  # beginning of the ramp that is not judged; the charts shade it
+    p99_kept: tuple[Seconds, ...] = ()  # of the limits a capacity is published for, those the journey's p99 keeps
+    owed: float = 0.0  # registrants waiting for an answer, think time excluded, mean over the judged window
 
 
 @dataclass(frozen=True)

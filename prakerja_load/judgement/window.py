@@ -46,6 +46,17 @@ class Window:
         starts = [self.start + number * length for number in range(count - 1)]
         return (*(Window(start, start + length) for start in starts), Window(self.stop - length, self.stop))
 
+    def slide(self, length: Seconds) -> tuple[Window, ...]:
+        """Return windows of exactly this length, one beginning every half of it, that cover the whole.
+
+        Whatever lasts no longer than half a window lies whole in one of them.
+        """
+        halves = self.split(length / 2)
+        if self.length <= length:
+            return (self,)
+        starts = [min(half.start, self.stop - length) for half in halves[:-1]]
+        return tuple(Window(start, start + length) for start in dict.fromkeys(starts))
+
     def batches(self, count: int) -> tuple[Window, ...]:
         """Return `count` adjoining windows of equal length."""
         edges = np.linspace(self.start, self.stop, count + 1).tolist()

@@ -10,6 +10,7 @@ import apsw
 from prakerja_load.registrar import metrics as openmetrics
 from prakerja_load.registrar.composition import Registrar
 from prakerja_load.registrar.messages import Health
+from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import Reply, json_reply
 from prakerja_load.registrar.routes import Call
 
@@ -30,6 +31,17 @@ async def health(registrar: Registrar, _call: Call) -> Reply:
             version=_version(),
         ),
     )
+
+
+async def consent(registrar: Registrar, _call: Call) -> Reply:
+    """Show the file that allows load from other hosts as it is now; its owner takes it away to stop the load."""
+    path = registrar.settings.consent
+    try:
+        if path is None:
+            raise RefusalError("not-found")
+        return Reply(200, path.read_bytes())
+    except OSError as missing:
+        raise RefusalError("not-found") from missing
 
 
 async def metrics(registrar: Registrar, _call: Call) -> Reply:

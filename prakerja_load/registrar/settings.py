@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_persons_per_kk: int | None = None
     test_pass_mark: int = 0
     max_in_flight: int = 4_000
+    consent: Path | None = None
 
 
 def parse(arguments: list[str] | None = None) -> Settings:
@@ -59,6 +60,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         max_persons_per_kk=given.max_persons_per_kk,
         test_pass_mark=given.test_pass_mark,
         max_in_flight=given.max_in_flight,
+        consent=given.consent,
     )
 
 
@@ -96,4 +98,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-persons-per-kk", type=_number(1), default=None, help="persons per family card; none in 2020")
     add("--test-pass-mark", type=_number(0, 54), default=0, help="points needed to pass the test")
     add("--max-in-flight", type=_number(1), default=4_000, help="requests under way before the next are shed")
+    add("--consent", type=Path, default=None, help="file that allows load from elsewhere; read at each request for it")
     return parser

@@ -181,6 +181,15 @@ def _service() -> list[Route]:
         _read("health", "/healthz", service.health, messages.Health, "That the server is well, and its settings"),
         _read("metrics", "/metrics", service.metrics, str, "OpenMetrics text"),
         _read("openapi", "/openapi.json", service.description, dict, "This document"),
+        Route(
+            "consent",
+            "GET",
+            "/.well-known/prakerja-load.json",
+            service.consent,
+            summary="Who may put this server under load, and how much",
+            success={200: dict},
+            problems=["not-found"],
+        ),
     ]
 
 

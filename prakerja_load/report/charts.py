@@ -68,7 +68,8 @@ def legend(chart: CurveChart) -> tuple[tuple[str, str, str], ...]:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Draw in the style of the reports, whatever the user has configured."""
     with mpl.rc_context():
         mpl.rcdefaults()  # a matplotlibrc of the user must not change a report
         mpl.rcParams.update(STYLE)
@@ -77,7 +78,7 @@ def _style() -> Iterator[None]:
 
 def draw_curves(chart: CurveChart, key: str) -> str:
     """Return a curve chart as an SVG element; `key` makes its ids unique on a page."""
-    with _style():
+    with style():
         figure = Figure(figsize=(4.0, 2.2), layout="constrained")
         axes = figure.add_subplot()
         for curve in chart.curves:
@@ -87,7 +88,7 @@ def draw_curves(chart: CurveChart, key: str) -> str:
             _scale_times(axes, chart)
         else:
             _scale_counts(axes, chart)
-        return _svg(figure, key)
+        return svg_of(figure, key)
 
 
 def _draw_curve(axes: Axes, chart: CurveChart, curve: Curve) -> None:
@@ -157,7 +158,7 @@ def _unfinished(chart: CurveChart) -> list[float]:
 
 def draw_bars(chart: BarChart, key: str) -> str:
     """Return a chart that compares ramps as an SVG element; `key` makes its ids unique on a page."""
-    with _style():
+    with style():
         figure = Figure(figsize=(4.6, 0.45 + 0.4 * len(chart.bars)), layout="constrained")
         axes = figure.add_subplot()
         end = _bars_end(chart)
@@ -166,7 +167,7 @@ def draw_bars(chart: BarChart, key: str) -> str:
         axes.set_xlim(0, end * 1.3)
         axes.set_ylim(len(chart.bars) - 0.45, -0.55)
         _label_bars(axes, chart)
-        return _svg(figure, key)
+        return svg_of(figure, key)
 
 
 def _bars_end(chart: BarChart) -> float:
@@ -202,7 +203,8 @@ def _label_bars(axes: Axes, chart: BarChart) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{format_count(value)}/s"))
 
 
-def _svg(figure: Figure, key: str) -> str:
+def svg_of(figure: Figure, key: str) -> str:
+    """Return a figure as an SVG element; `key` makes its ids unique on a page."""
     FigureCanvasSVG(figure)
     target = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -164,3 +164,45 @@ class Report:
     not_tested: tuple[str, ...]
     environment: Table
     guide: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One step on the response-throughput curve; a time is NaN where nothing was measured, inf where failures reach."""
+
+    offered: float  # 1/s
+    served: float  # 1/s, NaN where nothing was measured
+    p50: Seconds
+    p99: Seconds
+    tone: str
+
+
+@dataclass(frozen=True)
+class CapacityChart:
+    """The response-throughput curve, from the lowest rate up, with the ends of the interval."""
+
+    throughput: str  # in words
+    times: str  # in words
+    dots: tuple[Dot, ...]
+    interval: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class CapacityPage:
+    """Everything a renderer shows of a capacity search, in reading order."""
+
+    title: str
+    description: str
+    headline: str
+    headline_indonesian: str
+    badge: Badge
+    summary: tuple[str, ...]
+    doubts: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    chart: CapacityChart
+    tables: tuple[Table, ...]
+    model: tuple[str, ...]
+    disclosures: tuple[str, ...]
+    not_tested: tuple[str, ...]
+    environment: Table
+    guide: tuple[tuple[str, str], ...]

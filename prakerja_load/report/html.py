@@ -31,7 +31,13 @@ class Figure:
 
 def render(report: Report) -> str:
     """Return the whole page; the same report gives the same bytes."""
-    environment = Environment(
+    overview, pictures = _figures(report)
+    return page_environment().get_template("report.html.j2").render(report=report, overview=overview, pictures=pictures)
+
+
+def page_environment() -> Environment:
+    """Return the templates with the habits of every page: all text escaped, numbers kept with their units."""
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -40,9 +46,6 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
         finalize=_keep_together,
     )
-    overview, pictures = _figures(report)
-    template = environment.get_template("report.html.j2")
-    return template.render(report=report, overview=overview, pictures=pictures)
 
 
 def _figures(report: Report) -> tuple[list[Figure], dict[str, list[Figure]]]:

@@ -231,8 +231,13 @@ class TerminalDisplay:
             parts.append(Text(p.note, style="yellow"))
         if self._judged:
             parts.append(self._ladder())
+        parts += self._extra()
         title = Text(f"{p.ramp} · {p.phase.replace('-', ' ')}", style="bold")
         return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+    def _extra(self) -> list[RenderableType]:
+        """Return what a display of many runs shows besides; nothing here."""
+        return []
 
     def _bar(self, p: Progress) -> RenderableType:
         from rich.progress_bar import ProgressBar

@@ -37,21 +37,22 @@ def escape(text: str) -> str:
 def _page(report: Report, without: set[str]) -> str:
     blocks = [
         f"# {escape(report.headline)}",
-        f"{_badge(report.badge)} · *{escape(report.headline_indonesian)}*",
+        f"{badge_text(report.badge)} · *{escape(report.headline_indonesian)}*",
         f"`{report.title.replace('`', '')}`" + (f" — {escape(report.description)}" if report.description else ""),
         *(escape(line) for line in report.summary),
         _ladder(report),
-        _pairs(report.facts),
+        pairs_text(report.facts),
     ]
     for ramp in report.ramps:
         blocks += _ramp(ramp, has_tables=ramp.anchor not in without)
-    blocks += ["## What was not tested", _bullets(report.not_tested) or "Nothing is recorded."]
-    blocks += ["## Environment", _table(report.environment.columns, report.environment.rows)]
-    blocks += ["## How to read this", _pairs(report.guide)]
+    blocks += ["## What was not tested", bullets_text(report.not_tested) or "Nothing is recorded."]
+    blocks += ["## Environment", table_text(report.environment.columns, report.environment.rows)]
+    blocks += ["## How to read this", pairs_text(report.guide)]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _badge(badge: Badge) -> str:
+def badge_text(badge: Badge) -> str:
+    """Return a verdict in bold, in both languages."""
     return f"**{badge.mark} {badge.english} · {badge.indonesian}**"
 
 
@@ -65,26 +66,28 @@ def _ladder(report: Report) -> str:
         )
         for rung in report.ladder
     )
-    return _table(columns, rows) if rows else ""
+    return table_text(columns, rows) if rows else ""
 
 
 def _ramp(ramp: RampSection, *, has_tables: bool) -> list[str]:
     counts = ", ".join(_count(count.label, count.number, count.gap) for count in ramp.counts)
     blocks = [
         f"## {escape(ramp.title)}",
-        f"{_badge(ramp.badge)} {escape(ramp.sentence)}",
-        _bullets(ramp.reasons),
+        f"{badge_text(ramp.badge)} {escape(ramp.sentence)}",
+        bullets_text(ramp.reasons),
         f"Registrants: {counts}.",
-        _bullets(ramp.gaps),
-        _pairs(ramp.facts),
-        _pairs(tuple((chart.title, chart.description) for chart in ramp.charts)),
+        bullets_text(ramp.gaps),
+        pairs_text(ramp.facts),
+        pairs_text(tuple((chart.title, chart.description) for chart in ramp.charts)),
         "Scaled down or shared: " + escape("; ".join(ramp.disclosures)) + "." if ramp.disclosures else "",
     ]
     for table in ramp.tables:
-        blocks += _folded(table) if has_tables else [f"**{table.title}**: {escape(table.summary)} (see report.html)"]
-    blocks += [_bullets(ramp.integrity_notes + ramp.integrity_examples)]
+        blocks += (
+            folded_text(table) if has_tables else [f"**{table.title}**: {escape(table.summary)} (see report.html)"]
+        )
+    blocks += [bullets_text(ramp.integrity_notes + ramp.integrity_examples)]
     if ramp.arithmetic:
-        blocks += ["Arithmetic:", _bullets(ramp.arithmetic)]
+        blocks += ["Arithmetic:", bullets_text(ramp.arithmetic)]
     return blocks
 
 
@@ -92,24 +95,28 @@ def _count(label: str, number: str, gap: str) -> str:
     return f"{label} **{number}**" + (f" ({gap})" if gap else "")
 
 
-def _folded(table: Table) -> list[str]:
+def folded_text(table: Table) -> list[str]:
+    """Return a table under its summary, folded unless it is to be open."""
     if not table.rows:
         return [f"**{table.title}**: {escape(table.summary)}"]
     start = "<details open>" if table.is_open else "<details>"
     summary = f"{start}<summary><b>{table.title}</b>: {escape(table.summary)}</summary>"
-    return [summary, _table(table.columns, table.rows), "</details>"]
+    return [summary, table_text(table.columns, table.rows), "</details>"]
 
 
-def _table(columns: tuple[Column, ...], rows: tuple[tuple[Cell, ...], ...]) -> str:
+def table_text(columns: tuple[Column, ...], rows: tuple[tuple[Cell, ...], ...]) -> str:
+    """Return a table of pipes."""
     heads = [escape(f"{column.group} {column.title}".strip()) for column in columns]
     rules = ["--:" if column.is_number else "---" for column in columns]
     lines = [heads, rules, *([escape(cell.whole) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _bullets(texts: tuple[str, ...]) -> str:
+def bullets_text(texts: tuple[str, ...]) -> str:
+    """Return texts as a list."""
     return "\n".join(f"- {escape(text)}" for text in texts)
 
 
-def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
+def pairs_text(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Return labels and texts as a list."""
     return "\n".join(f"- **{escape(label)}**: {escape(text)}" for label, text in pairs)

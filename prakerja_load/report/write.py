@@ -19,12 +19,13 @@ def write_reports(run: RunJudgement, directory: Path) -> tuple[Path, Path]:
     report = content.build(run)
     texts = {directory / "report.html": html.render(report), directory / "report.md": markdown.render(report)}
     for path, text in texts.items():
-        _replace(path, text)
+        replace_text(path, text)
     page, summary = texts
     return page, summary
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Put a text in the place of a file in one step; raises EvidenceError when it cannot be written."""
     new = path.with_name(f".{path.name}.new")
     try:
         with new.open("w", encoding="utf-8", newline="\n") as file:

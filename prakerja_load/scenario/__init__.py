@@ -14,15 +14,18 @@ from prakerja_load.scenario.objection import is_prakerja_host
 from prakerja_load.scenario.reading import load, parse
 from prakerja_load.scenario.values import (
     CAPACITY,
+    AbortOn,
     Behavior,
     Curve,
     Demand,
     JourneyChoice,
+    Link,
     Load,
     Objectives,
     Ramp,
     RegistrarOptions,
     Scenario,
+    StoredTable,
     Target,
 )
 
@@ -32,15 +35,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAPACITY",
+    "AbortOn",
     "Behavior",
     "Curve",
     "Demand",
     "JourneyChoice",
+    "Link",
     "Load",
     "Objectives",
     "Ramp",
     "RegistrarOptions",
     "Scenario",
+    "StoredTable",
     "Target",
     "digest",
     "is_prakerja_host",

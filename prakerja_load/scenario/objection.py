@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import functools
+import ipaddress
 import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -16,7 +18,8 @@ from pydantic.fields import FieldInfo
 from prakerja_load import units
 from prakerja_load.arrivals import demand as demands
 from prakerja_load.errors import Problem
-from prakerja_load.scenario.values import Scenario
+from prakerja_load.scenario.laboratory import registrar_problems
+from prakerja_load.scenario.values import JOURNEYS, JourneyChoice, Scenario
 
 
 def is_prakerja_host(host: str) -> bool:
@@ -53,6 +56,9 @@ def _target_problems(scenario: Scenario) -> Iterator[Problem]:
         yield Problem("target.url", given, "http://host:port or https://host", _SECRETS if "@" in url else "")
     elif is_prakerja_host(host := found[1].strip("[]")):
         yield Problem("target.url", shown(url), "any system but *.prakerja.go.id", "this tool never puts load on it")
+    elif (found[2] or "").strip("/"):
+        hint = "the paths of a journey begin at /; a system beneath a path needs a host name of its own"
+        yield Problem("target.url", shown(url), "http://host:port or https://host, without a path", hint)
     elif not _LOOPBACK.fullmatch(host) and not (scenario.target.authorized_by or "").strip():
         yield Problem("target.authorized_by", "nothing", f"the name of who allowed load on {host}")
     if scenario.applicants.dialable_phones:
@@ -61,13 +67,77 @@ def _target_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _journey_problems(scenario: Scenario) -> Iterator[Problem]:
-    behavior = scenario.journey.behavior
+    choice, behavior = scenario.journey, scenario.journey.behavior
+    if choice.file is None and choice.name not in JOURNEYS:
+        allowed = f"one of {', '.join(JOURNEYS)}, or with journey.file one of its own"
+        yield Problem("journey.name", shown(choice.name), allowed, _nearest(choice.name, JOURNEYS))
+    elif choice.file is not None:
+        try:
+            _steps_of(choice)
+        except ValueError as mistake:
+            yield Problem("journey.file", shown(choice.file.name), "a file with the journey", str(mistake))
     if behavior.under_age + behavior.someone_elses_nik > 1:
         given = f"{behavior.someone_elses_nik:g} beside under_age {behavior.under_age:g}"
         yield Problem("journey.behavior.someone_elses_nik", given, "shares that add up to at most 1")
 
 
-_ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^/@:?#%\[\]\s]+)(?::[1-9]\d{0,4})?(?:/[^?#\s]*)?", re.IGNORECASE)
+def _stored_problems(scenario: Scenario) -> Iterator[Problem]:
+    tables, choice = scenario.stored, scenario.journey
+    if tables and (choice.file is None or scenario.target.url is None):
+        yield Problem(
+            "stored", "a table", "nothing without journey.file and target.url", "the registrar exports itself"
+        )
+        return
+    try:
+        names = [name for name, is_stored in _steps_of(choice) if is_stored] if tables else []
+    except ValueError:  # said already
+        return
+    for number, table in enumerate(tables, 1):
+        if not _DATABASE.fullmatch(table.sql):
+            given = "an address with a password in it" if "@" in table.sql else shown(table.sql)
+            allowed = "sqlite:///file.db or postgresql://user@host/database"
+            yield Problem(f"stored.{number}.sql", given, allowed, "PGPASSWORD may hold the password")
+        if table.step not in names or table.step in [before.step for before in tables[: number - 1]]:
+            allowed = f"one of {', '.join(names)}, each once"
+            yield Problem(f"stored.{number}.step", shown(table.step), allowed, _nearest(table.step, names))
+    without = sorted(set(names) - {table.step for table in tables})
+    if tables and without:
+        yield Problem("stored", f"no table for {', '.join(without)}", "one for each step that is stored, or none")
+
+
+def _steps_of(choice: JourneyChoice) -> list[tuple[str, bool]]:
+    """Return (name, whether it is a write) of each step of the journey in a file; ValueError says what is wrong."""
+    from prakerja_load.journey.own import load_journey
+
+    assert choice.file is not None
+    kind = load_journey(choice.file.source, choice.file.name, choice.name)
+    return [(step.name, step.is_stored) for step in kind.steps]
+
+
+def _load_problems(scenario: Scenario) -> Iterator[Problem]:
+    for number, address in enumerate(scenario.load.source_addresses, 1):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            yield Problem(f"load.source_addresses.{number}", shown(address), "a numeric address of this machine")
+
+
+def _network_problems(scenario: Scenario) -> Iterator[Problem]:
+    network = scenario.network
+    if network.links and network.profile != "none":
+        yield Problem("network.links", f"links beside profile {network.profile}", "either of the two")
+    total = sum(link.share for link in network.links)
+    if network.links and abs(total - 1) > 1e-6:
+        yield Problem("network.links", f"shares that add up to {total:g}", "shares that add up to 1")
+    if network.chosen and scenario.load.connection == "reuse":
+        allowed = '"per-registrant" where registrants have networks of their own'
+        yield Problem(
+            "load.connection", '"reuse"', allowed, "a connection shared by two would have both their networks"
+        )
+
+
+_ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^/@:?#%\[\]\s]+)(?::[1-9]\d{0,4})?(/[^?#\s]*)?", re.IGNORECASE)
+_DATABASE = re.compile(r"sqlite:///[^?#]+|postgres(ql)?://([^/@:?#]+@)?[^/@?#]+/[^/?#]+")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _SECRETS = "secrets come from the environment, never from a scenario"
 CHECKS: tuple[tuple[Callable[[Scenario], Iterable[Problem]], set[str]], ...] = (
@@ -75,6 +145,10 @@ CHECKS: tuple[tuple[Callable[[Scenario], Iterable[Problem]], set[str]], ...] = (
     (_ramp_problems, {"claim", "ramps"}),
     (_journey_problems, {"journey"}),
     (_target_problems, {"target", "applicants"}),
+    (_load_problems, {"load"}),
+    (_network_problems, {"network", "load"}),
+    (lambda scenario: registrar_problems(scenario.registrar), {"registrar"}),
+    (_stored_problems, {"journey", "target", "stored"}),
 )
 
 
@@ -86,9 +160,9 @@ def syntax_problem(text: str, message: str) -> Problem:
     return Problem(f"line {number}", given, "TOML", message)
 
 
-def validate(raw: dict[str, Any]) -> tuple[Scenario | None, list[Problem]]:
+def validate(raw: dict[str, Any], folder: Path | None) -> tuple[Scenario | None, list[Problem]]:
     try:
-        return Scenario.model_validate(raw), []
+        return Scenario.model_validate(raw, context={"folder": folder}), []
     except ValidationError as error:
         found = error.errors(include_url=False)
         # a list whose entries are wrong is also called too short

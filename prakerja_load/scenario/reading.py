@@ -22,22 +22,25 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Scenario:
     except (OSError, UnicodeDecodeError) as error:
         problem = Problem("file", str(path), "a readable TOML file in UTF-8", str(error))
         raise ScenarioError(str(path), [problem]) from None
-    return parse(text, str(path), overrides)
+    return parse(text, str(path), overrides, Path(path).parent)
 
 
-def parse(text: str, source: str = "scenario", overrides: Sequence[str] = ()) -> Scenario:
-    """Return the scenario of a TOML text; as `load`, with `source` standing in the error."""
+def parse(text: str, source: str = "scenario", overrides: Sequence[str] = (), folder: Path | None = None) -> Scenario:
+    """Return the scenario of a TOML text; as `load`, with `source` standing in the error.
+
+    `folder` is where a journey's file is looked for; without one there is none.
+    """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(source, [syntax_problem(text, str(error))]) from None
     problems = [problem for override in overrides for problem in _override(raw, override)]
-    scenario, structural = validate(raw)
+    scenario, structural = validate(raw, folder)
     problems += structural
     broken = {problem.key.partition(".")[0] for problem in structural}
     if scenario is None:  # the sound sections are still checked against each other
         sound = {section: value for section, value in raw.items() if section not in broken}
-        scenario, _ = validate({"name": "unnamed", "ramps": [{"name": "unnamed", "registrants": 1}], **sound})
+        scenario, _ = validate({"name": "unnamed", "ramps": [{"name": "unnamed", "registrants": 1}], **sound}, folder)
     if scenario is not None:
         problems += [p for check, sections in CHECKS if not broken & sections for p in check(scenario)]
     if problems or scenario is None:

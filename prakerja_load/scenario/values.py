@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from prakerja_load import units
 
 Duration = Annotated[float, BeforeValidator(units.parse_duration), Field(description=units.DURATION)]
 Size = Annotated[int, BeforeValidator(units.parse_size), Field(description=units.SIZE)]
+Bandwidth = Annotated[float, BeforeValidator(units.parse_bandwidth), Field(description=units.BANDWIDTH)]
 Share = Annotated[float, BeforeValidator(units.parse_share), Field(description=units.SHARE)]
 Count = Annotated[int, BeforeValidator(units.parse_count), Field(description=units.COUNT)]
 Number = Annotated[float, BeforeValidator(units.parse_number), Field(description=units.NUMBER)]
 Claim = Literal["peak", "volume", "real"]
+JOURNEYS = ("new-applicant", "returning-applicant", "one-step")  # ours; a file may bring others
 CAPACITY = 6_000_000  # synthetic people there are
 
 
@@ -55,6 +59,7 @@ class Ramp(_Value):
     registrants: Count = Field(gt=0, le=CAPACITY)
     hold: Duration = Field(60.0, gt=0)  # judged window of claim `peak`
     prefill: Count | None = Field(None, ge=0, le=CAPACITY)  # stored beforehand; default: `registrants` for peak, else 0
+    draw: Count = Field(0, ge=0)  # which of the possible schedules is played; repeats of a ramp differ in it
 
 
 class Behavior(_Value):
@@ -69,10 +74,32 @@ class Behavior(_Value):
     shed_retries: Count = Field(3, ge=0, le=10)
 
 
+@dataclass(frozen=True)
+class JourneyFile:
+    """A locustfile that brings a journey of its own, as it was when the scenario was read."""
+
+    name: str
+    source: str
+
+
+def _read_journey(given: object, info: ValidationInfo) -> object:
+    """Return the file of this name in the folder of the scenario."""
+    folder = (info.context or {}).get("folder")
+    if folder is None or not isinstance(given, str) or Path(given).name != given or not given.endswith(".py"):
+        raise ValueError("no file of that name")
+    try:
+        return JourneyFile(given, (Path(folder) / given).read_text(encoding="utf-8"))
+    except OSError:  # a file that is no text is a ValueError by itself
+        raise ValueError("cannot be read") from None
+
+
 class JourneyChoice(_Value):
     """Which journey is played, and what of it is scaled down."""
 
-    name: Literal["new-applicant", "returning-applicant"] = "new-applicant"
+    name: str = Field(JOURNEYS[0], pattern=r"^[\w.-]+$", description="a journey's name")
+    file: Annotated[JourneyFile | None, BeforeValidator(_read_journey)] = Field(
+        None, description="the name of a readable Python file beside the scenario"
+    )  # that holds the journey `name`; default: one of ours
     funnel: Literal["wave-1-close", "wave-1-21h", "waves-1-8", "none"] = "wave-1-close"
     think_time_scale: Number = Field(1.0, gt=0, le=10)  # real minutes times this; 0 is refused, as people think
     photo_size: Size = Field(4096, ge=256, le=10 * 1024**2)  # of each of the two photos
@@ -84,11 +111,50 @@ class Load(_Value):
 
     workers: Count = Field(1, ge=1, le=500)
     connection: Literal["per-registrant", "reuse"] = "per-registrant"
+    source_addresses: tuple[str, ...] = ()  # of this machine, used in turn; empty: the system chooses
+    accepts_gzip: bool = False  # answers may come packed, as browsers ask for them
     in_flight_limit: Count = Field(20_000, ge=1)  # registrants started and unfinished, per worker
     patience: Duration = Field(30.0, gt=0)  # a step that takes longer is abandoned and counts as a timeout
     warm_up: Duration = 20.0  # cut by intended time; at least the p99 journey time
     drain: Duration = 60.0  # longest wait for registrants under way after the last arrival
     tolerate_worker_loss: bool = False
+
+
+class Link(_Value):
+    """The network of some of the registrants."""
+
+    name: str
+    share: Share = Field(gt=0)
+    down: Bandwidth
+    up: Bandwidth
+    latency: Duration  # there and back
+
+
+INDONESIA_2020 = (  # [A] after Ookla 2019/2020 and OpenSignal 2018; the 2 % of packets the slowest lose are left out
+    Link(name="4G", share=0.70, down="12Mbit/s", up="6Mbit/s", latency=0.05),
+    Link(name="weak 4G or 3G", share=0.25, down="2Mbit/s", up="0.7Mbit/s", latency=0.15),
+    Link(name="very slow", share=0.05, down="0.4Mbit/s", up="0.2Mbit/s", latency=0.4),
+)
+
+
+class Network(_Value):
+    """Bandwidth and latency between registrants and the target; without any, what the generator's own network is."""
+
+    profile: Literal["none", "indonesia-2020"] = "none"
+    links: tuple[Link, ...] = ()  # in place of a profile
+
+    @property
+    def chosen(self) -> tuple[Link, ...]:
+        """Return the links that registrants have, none where nothing is shaped."""
+        return INDONESIA_2020 if self.profile == "indonesia-2020" else self.links
+
+
+class AbortOn(_Value):
+    """What ends a ramp early once it has been so for 10 s, with the evidence kept; nothing by default."""
+
+    failures: Share | None = Field(None, gt=0)  # share of requests that are neither ok nor an expected "no"
+    p99: Duration | None = Field(None, gt=0)  # of elapsed times, every step pooled
+    dropped: Count | None = None  # arrivals that could not start
 
 
 class Objectives(_Value):
@@ -105,6 +171,8 @@ class Objectives(_Value):
     every_window: Duration | None = Field(None, gt=0)  # also each window of this length, e.g. 10s
     stop_on_failure: bool = False
     looks: Count = Field(1, ge=1, le=3)
+    memory_growth: Size | None = Field(None, gt=0)  # of the target over the judged time; needs its /metrics
+    abort_on: AbortOn = AbortOn()
 
 
 class Target(_Value):
@@ -113,6 +181,18 @@ class Target(_Value):
     url: str | None = None
     authorized_by: str | None = None  # who allowed the load; needed for anything but loopback
     contact: str | None = None
+    ca: str | None = (
+        None  # PEM file of the authorities that its certificate is checked against, instead of the system's
+    )
+
+
+class StoredTable(_Value):
+    """Where somebody else's system holds what a step stored: asked before a ramp and after it."""
+
+    step: str  # name of the step, which the journey declares with is_stored
+    sql: str  # sqlite:///file.db or postgresql://user@host/database
+    query: str  # a row each registrant stored, with the columns that the journey's `stored` returns, as text
+    key: str  # the column that tells registrants apart
 
 
 class ApplicantOptions(_Value):
@@ -146,7 +226,9 @@ class Scenario(_Value):
     ramps: tuple[Ramp, ...] = Field(min_length=1, description="one table [[ramps]] or more")
     journey: JourneyChoice = JourneyChoice()
     load: Load = Load()
+    network: Network = Network()
     objectives: Objectives = Objectives()
     target: Target = Target()
+    stored: tuple[StoredTable, ...] = ()
     applicants: ApplicantOptions = ApplicantOptions()
     registrar: RegistrarOptions = RegistrarOptions()

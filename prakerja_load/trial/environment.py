@@ -8,22 +8,48 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from prakerja_load.errors import EvidenceError
+from prakerja_load.evidence.run_directory import read_json
+
+REPORTS = Path("reports")
+DOCTOR = "doctor.json"  # beside the run directories
 PACKAGES = ("prakerja-load", "locust", "uvloop", "httptools", "apsw", "uvicorn", "msgspec", "numpy", "pandas", "faker")
 
 
-def describe() -> dict[str, str]:
-    """Return the machine, the clocks and the versions as label → text."""
+def describe(reports: Path = REPORTS) -> dict[str, str]:
+    """Return the machine, its clocks, the versions and what the doctor last said of it, as label → text.
+
+    The doctor is quoted from `reports`, or from the folder it writes to by default.
+    """
     facts = {
-        "machine": platform.machine(),
-        "system": platform.platform(),
+        **identity(),
         "python": sys.version.split()[0],
-        "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0))),
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "clock source": _first_line(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
         "load before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
     }
-    return facts | {f"version of {name}": _version(name) for name in PACKAGES}
+    return facts | {f"version of {name}": _version(name) for name in PACKAGES} | _doctored(reports)
+
+
+def identity() -> dict[str, str]:
+    """Return what tells one machine from another."""
+    return {
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+    }
+
+
+def _doctored(reports: Path) -> dict[str, str]:
+    """Return what the doctor wrote down; a result of another machine says nothing of this one."""
+    place = reports if (reports / DOCTOR).exists() else REPORTS
+    try:
+        said = read_json(place / DOCTOR)
+        is_ours, labels = said["machine"] == identity(), {str(name): str(text) for name, text in said["labels"].items()}
+    except (EvidenceError, AttributeError, KeyError, TypeError):
+        return {"doctor": "not asked on this machine: prakerja-load doctor"}
+    return labels if is_ours else {"doctor": "asked on another machine only: prakerja-load doctor"}
 
 
 def _version(name: str) -> str:

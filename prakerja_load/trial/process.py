@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import queue
@@ -11,11 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from prakerja_load.errors import HarnessError
+from prakerja_load.errors import HarnessError, UsageError
+from prakerja_load.trial.interruption import postponed
 from prakerja_load.units import Seconds
 
 _PR_SET_PDEATHSIG = 1
@@ -31,6 +34,41 @@ def split_cores(cores: Sequence[int]) -> tuple[frozenset[int], frozenset[int]]:
         return frozenset(ordered), frozenset(ordered)
     half = len(ordered) // 2
     return frozenset(ordered[:half]), frozenset(ordered[half:])
+
+
+LOCK = ".lock"
+NOTICED: Seconds = 20.0
+"""How long the processes of a killed run may take to notice it and to end, a drain of the registrar included."""
+_REAPED: Seconds = 5.0  # for a process whose output has ended to end as well
+_held: set[int] = set()  # descriptors that every child keeps open
+
+
+@contextlib.contextmanager
+def hold(run: Path) -> Iterator[None]:
+    """Hold a run directory together with the processes started meanwhile: nobody resumes a run while any of them lives.
+
+    Raises HarnessError when others hold it for longer than a killed run takes to end.
+    """
+    descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        end = time.monotonic() + NOTICED
+        while not _lock(descriptor):
+            if time.monotonic() > end:
+                raise HarnessError(f"{run} is still being run: processes of it are alive")
+            time.sleep(0.1)
+        _held.add(descriptor)
+        yield
+    finally:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Child:
@@ -50,12 +88,15 @@ class Child:
         self._errors = errors
         errors.parent.mkdir(parents=True, exist_ok=True)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        with errors.open("ab") as log:
+        self._has_ended = threading.Event()  # its output, that is
+        # an exception that a signal raises while Python forks is lost, and leaves locks of its own held for ever
+        with errors.open("ab") as log, postponed():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                pass_fds=tuple(_held),
                 env={**os.environ, **(environment or {})},
                 preexec_fn=_prepare(cores),  # noqa: PLW1509 (runs before any thread of ours exists in the child)
                 start_new_session=True,  # Ctrl-C reaches us alone; we pass on what it means
@@ -81,15 +122,26 @@ class Child:
             return None
 
     def wait_for(self, name: str, timeout: Seconds) -> dict[str, Any]:
-        """Return the event called `name`; raise HarnessError when the process dies or stays silent."""
+        """Return the event called `name`.
+
+        Raises HarnessError when the process fails, dies or stays silent before; UsageError when it says that what was
+        asked of it is wrong.
+        """
         event = self.event(timeout)
-        while event is not None and event.get("event") != name:
+        while event is not None and event.get("event") not in {name, "failed"}:
             event = self.event(timeout)
         if event is None:
-            code = self.exit_code
-            state = f"ended with exit code {code}" if code is not None else f"said nothing for {timeout:g} s"
-            raise HarnessError(f"{self.name} {state} before it was {name}{self.last_words()}")
+            raise HarnessError(f"{self.name} {self._state(timeout)} before it was {name}{self.last_words()}")
+        if event["event"] == "failed":
+            is_wrong = event.get("exit_code") == UsageError.exit_code
+            raise (UsageError if is_wrong else HarnessError)(str(event.get("reason", "")))
         return event
+
+    def _state(self, timeout: Seconds) -> str:
+        """Return in words why nothing more comes: an output that has ended ends before its process is seen to."""
+        if self._has_ended.is_set():
+            return f"ended with exit code {self.join(_REAPED)}"
+        return f"said nothing for {timeout:g} s"
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if the process still runs."""
@@ -118,11 +170,13 @@ class Child:
         return ":\n    " + "\n    ".join(tail) if tail else ""
 
     def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    self._events.put(event)
+        with stream:
+            for line in stream:
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if isinstance(event, dict):
+                        self._events.put(event)
+        self._has_ended.set()
         self._events.put(None)
 
 

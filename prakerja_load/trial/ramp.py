@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import signal
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.clock import Clock
 from prakerja_load.driver import assignment
+from prakerja_load.driver.address import Address
 from prakerja_load.driver.assignment import Assignment
+from prakerja_load.driver.tls import read_authorities
 from prakerja_load.errors import EvidenceError, HarnessError
+from prakerja_load.evidence.memory import MEMORY
 from prakerja_load.evidence.progress import Progress
 from prakerja_load.evidence.run_directory import RAMP, STORED, TARGET, read_json, write_json
+from prakerja_load.journey.step import Registrant
+from prakerja_load.judgement import ports
+from prakerja_load.judgement.plan import journey_figures
 from prakerja_load.scenario import Scenario
-from prakerja_load.trial.process import Child
+from prakerja_load.trial import crew
+from prakerja_load.trial.memory import MemoryWatch
+from prakerja_load.trial.remainder import Rest
 from prakerja_load.trial.system import People, System
+from prakerja_load.trial.tables import Tables
 from prakerja_load.units import Seconds
 
-STARTING: Seconds = 30.0  # for the controller to listen
-QUIET: Seconds = 30.0  # a controller that says nothing for so long has died
-ENDING: Seconds = 10.0  # for a process to end after it has said its last
 Told = Callable[[Progress], None]
 
 
@@ -42,6 +48,7 @@ class Course:
     cores: frozenset[int]  # of the generator
     clock: Clock
     told: Told
+    controller: Address | None = None  # where workers from elsewhere are awaited; None: they are started on this host
 
     @property
     def people(self) -> People:
@@ -53,6 +60,10 @@ class Course:
         self.told(Progress(ramp=self.plan.name, phase=phase, elapsed=0.0, remaining=remaining, note=note))
 
 
+Loading: TypeAlias = Callable[[Course, dict[str, str]], bool]
+"""What plays a ramp that is written down, given the secrets of the target; returns whether it was interrupted."""
+
+
 def is_closed(folder: Path) -> bool:
     """Tell whether a ramp's folder holds a ramp that ran to its end."""
     try:
@@ -62,22 +73,30 @@ def is_closed(folder: Path) -> bool:
     return isinstance(said, dict) and said.get("closed") is True
 
 
-def drive(course: Course, system: System, stored: int) -> bool:
+def drive(course: Course, system: System, stored: int, load: Loading | None = None, rest: Rest | None = None) -> bool:
     """Run one ramp on `system`, which holds the persons below `stored`; return whether it was interrupted.
 
-    Leaves ramp.json, target.json, the workers' segments, controller.json and the export in the ramp's folder. Raises
+    With `rest` only what is left of it is played, and the system holds all that the part before has stored.
+    `load` plays the ramp: by controller and workers in processes of their own, unless something else is given. Leaves
+    ramp.json, target.json, the workers' segments, controller.json and the export in the ramp's folder. Raises
     HarnessError when the harness could not do its work; what was written until then stays.
     """
     course.folder.mkdir(parents=True, exist_ok=True)
-    wave, position = _prepare(course, system, stored)
-    task = _assignment(course, system, wave)
+    if rest is None:
+        wave, position = _prepare(course, system, stored)
+        task = _assignment(course, system, wave)
+    else:
+        wave, position = _prepare_rest(course, system, rest)
+        task = msgspec.structs.replace(rest.task, target_url=system.url)
     _write_ramp(course, task, wave, is_closed=False)
+    export = _exporter(course, system, position, task)
     try:
-        was_interrupted = _load(course, system.secrets)
+        with MemoryWatch(system.memory, course.folder / MEMORY):
+            was_interrupted = (load or crew.play)(course, system.secrets)
     finally:
-        if system.has_laboratory:
+        if export is not None:
             course.tell("reconciling")
-            _export(course, system, position)
+            _export(course, export)
     _write_ramp(course, task, wave, is_closed=True)
     return was_interrupted
 
@@ -102,19 +121,34 @@ def _prepare(course: Course, system: System, stored: int) -> tuple[int, str]:
         system.know_people(course.people, course.first_person, course.first_person + plan.count)
     wave = system.open_wave(plan.name, course.scenario.registrar.wave_quota)
     position = system.position()
+    os.sync()  # what the filling left in the page cache would otherwise be written back while the ramp is measured
     system.set_defects([dict(defect) for defect in course.scenario.registrar.defects])
     write_json(course.folder / TARGET, {"health": system.health(), "position": position, "wave": wave})
     return wave, position
 
 
+def _prepare_rest(course: Course, system: System, rest: Rest) -> tuple[int, str]:
+    """Make a system that may have been started anew what it was for the part before; return (wave, position)."""
+    if system.has_laboratory:
+        if course.scenario.journey.name == "new-applicant":
+            system.know_people(course.people, course.first_person, course.first_person + course.plan.count)
+        system.set_defects([dict(defect) for defect in course.scenario.registrar.defects])
+    said = {"health": system.health(), "position": rest.position or None, "wave": rest.wave}
+    write_json(course.folder / TARGET, said)
+    return rest.wave, rest.position
+
+
 def _assignment(course: Course, system: System, wave: int) -> Assignment:
     scenario, plan, load = course.scenario, course.plan, course.scenario.load
+    mean_seconds = journey_figures(scenario).mean_seconds
+    sources = ports.sources(scenario, plan.curve, mean_seconds, ports.of_this_machine())
     return Assignment(
         run=course.run,
         name=plan.name,
         target_url=system.url,
         authorized_by=scenario.target.authorized_by or "",
         contact=scenario.target.contact or "",
+        authorities=read_authorities(scenario.target.ca) if scenario.target.ca else "",
         seed=scenario.seed,
         dialable_phones=scenario.applicants.dialable_phones,
         first_person=course.first_person,
@@ -126,16 +160,19 @@ def _assignment(course: Course, system: System, wave: int) -> Assignment:
         curve=plan.curve.stages(),
         schedule_seed=plan.seed,
         process=plan.process,
-        journey=journey_options(course, wave),
+        journey=journey_options(course, wave, system.url),
         workers=load.workers,
         connection=load.connection,
+        source_addresses=list(sources),
+        accepts_gzip=load.accepts_gzip,
+        network=[(link.share, link.down, link.up, link.latency) for link in scenario.network.chosen],
         in_flight_limit=load.in_flight_limit,
         patience=load.patience,
         tolerate_worker_loss=load.tolerate_worker_loss,
     )
 
 
-def journey_options(course: Course, wave: int) -> Any:
+def journey_options(course: Course, wave: int, origin: str = "") -> Any:
     """Return what the journeys of this ramp are told."""
     from prakerja_load.journey.options import JourneyOptions
 
@@ -151,6 +188,9 @@ def journey_options(course: Course, wave: int) -> Any:
         wave=wave,
         expects_quota_full=course.scenario.registrar.wave_quota < course.plan.count,
         returning_password=course.password,
+        file=choice.file.name if choice.file else "",
+        source=choice.file.source if choice.file else "",
+        origin=origin,
         **choice.behavior.model_dump(),
     )
 
@@ -173,72 +213,28 @@ def _write_ramp(course: Course, task: Assignment, wave: int, *, is_closed: bool)
     )
 
 
-def _load(course: Course, secrets: dict[str, str]) -> bool:
-    """Run controller and workers to their end; return whether they were interrupted.
+def _exporter(course: Course, system: System, position: str, task: Assignment) -> Callable[[Path], int] | None:
+    """Return what saves the rows that this ramp stores, None where nobody can tell; tables are asked now for before."""
+    if system.has_laboratory:
+        return lambda path: system.export(position, path)
+    if not course.scenario.stored:
+        return None
+    people = task.population()
+    journey = task.make_journey(people)
 
-    However it ends, none of them runs any more afterwards: what is exported then is all there will be.
-    """
-    controller = _child(course, "controller", ["prakerja_load.driver.controller", str(course.folder)], secrets)
-    children = [controller]
-    interruption = Interruption(controller)
+    def registrant(index: int) -> Registrant:
+        person = task.first_person + index
+        return Registrant(task.run, index, person, people.applicant(person))
+
     try:
-        with interruption:
-            port = str(controller.wait_for("listening", STARTING)["port"])
-            for number in range(course.scenario.load.workers):
-                place = ["--worker", str(number), "--master-port", port]
-                module = ["prakerja_load.driver.worker", str(course.folder), *place]
-                children.append(_child(course, f"worker-{number}", module, secrets))
-            failure = _follow(course, controller)
-            code = controller.join(ENDING)
-            for worker in children[1:]:
-                worker.join(ENDING)
-    finally:
-        for child in children:
-            child.stop(1.0)
-    if code:
-        raise HarnessError(failure or f"the controller ended with exit code {code}{controller.last_words()}")
-    return interruption.came
+        return Tables(course.scenario.stored, journey.steps, journey.stored, registrant, task.count).export
+    except EvidenceError as refusal:
+        raise HarnessError(str(refusal)) from refusal
 
 
-def _child(course: Course, name: str, module: list[str], secrets: dict[str, str]) -> Child:
-    return Child(module, course.folder / f"{name}.log", course.cores, secrets)
-
-
-class Interruption:
-    """Ctrl-C while a ramp runs is passed on to its controller, which drains; the run goes on to judge what there is."""
-
-    def __init__(self, controller: Child) -> None:
-        self.came = False
-        self._controller = controller
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._hear)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, *_: object) -> None:
-        self.came = True
-        self._controller.signal(signal.SIGINT)
-
-
-def _follow(course: Course, controller: Child) -> str:
-    """Pass progress on until the controller says no more; return why it failed, if it did."""
-    failure = ""
-    while (event := controller.event(QUIET)) is not None:
-        if event.get("event") == "progress":
-            course.told(msgspec.convert({k: v for k, v in event.items() if k != "event"}, Progress))
-        elif event.get("event") == "failed":
-            failure = str(event.get("reason", ""))
-    return failure
-
-
-def _export(course: Course, system: System, position: str) -> None:
+def _export(course: Course, export: Callable[[Path], int]) -> None:
     try:
-        system.export(position, course.folder / STORED)
+        export(course.folder / STORED)
     except HarnessError as error:
         # judgement calls writes that cannot be looked up unverified; the reason is kept beside the evidence
         (course.folder / "export.log").write_text(f"{error}\n")

@@ -6,28 +6,33 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.clock import Clock, RealClock
-from prakerja_load.errors import HarnessError, Problem, ScenarioError
+from prakerja_load.driver.address import Address
+from prakerja_load.errors import HarnessError, Problem, ScenarioError, UsageError
 from prakerja_load.evidence.progress import Progress
 from prakerja_load.evidence.run_directory import ENVIRONMENT, RUN, SCENARIO, RunDirectory, write_bytes
 from prakerja_load.judgement import plan as planning
+from prakerja_load.judgement import ports
 from prakerja_load.judgement.judge import judge_run
 from prakerja_load.judgement.record import write_verdict
 from prakerja_load.judgement.verdict import RunJudgement, Verdict
 from prakerja_load.report.live import Live
 from prakerja_load.report.write import write_reports
 from prakerja_load.scenario import Scenario, digest, load
-from prakerja_load.trial import environment, ramp
-from prakerja_load.trial.process import split_cores
+from prakerja_load.trial import crew, environment, ramp, remainder
+from prakerja_load.trial.interruption import postponed
+from prakerja_load.trial.process import hold, split_cores
+from prakerja_load.trial.remainder import Rest
 from prakerja_load.trial.system import System
 from prakerja_load.trial.target import reached
 
 SCHEMA = 1
+STORE = "store.db"  # of the embedded registrar, in its folder
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,18 @@ class Order:
     ramps: tuple[int, ...] = ()  # numbers from 1; empty: all
     reports: Path = Path("reports")
     undecidable: bool = False  # run although the plan says that no verdict can be reached
+    controller: Address | None = None  # where workers from elsewhere are awaited
+
+
+@dataclass(eq=False)
+class Standing:
+    """What stands when a run begins; runs that share it fill one store once, and never use a person twice."""
+
+    folder: Path | None = None  # of the registrar, which each run starts anew: no queue outlives a run; None: its own
+    stored: int = 0  # persons 0 … stored − 1 are in it
+    next_person: int = 0  # the first whom no run has used
+    was_interrupted: bool = False  # the last run ended on Ctrl-C
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)  # of prefilled people
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +68,9 @@ class Voyage:
     numbers: tuple[int, ...]
     clock: Clock
     display: Live
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)  # of prefilled people
+    standing: Standing = field(default_factory=Standing)
+    controller: Address | None = None
+    rests: dict[int, Rest] = field(default_factory=dict)  # of ramps that were cut off, by number
 
     @cached_property
     def plans(self) -> dict[int, RampPlan]:
@@ -60,73 +79,107 @@ class Voyage:
         return {one.number: one for one in ramps if one.number in self.numbers}
 
 
-def start(order: Order, display: Live, clock: Clock | None = None) -> RunJudgement:
-    """Run what was ordered in a new run directory, and return its judgement.
+def start(order: Order, display: Live, clock: Clock | None = None, *, standing: Standing | None = None) -> RunJudgement:
+    """Run what was ordered in a new run directory, on a store of its own or a standing one, and return its judgement.
 
     Raises ScenarioError before anything is sent when the scenario is wrong or cannot reach a verdict, and
-    AuthorizationError when the target did not consent. What ends a run early is judged as far as it came.
+    AuthorizationError when the target did not consent. What ends a run early is judged as far as it came. A signal that
+    comes before the run or while it is judged is raised as KeyboardInterrupt; its directory can be judged all the same.
     """
     clock = clock or RealClock()
     scenario = load(order.scenario, order.settings)
     numbers = _numbers(order, scenario)
+    _check_reach(order.controller, scenario)
     if not order.undecidable:
-        planning.refuse_undecidable(planning.plan(_only(scenario, numbers)), str(order.scenario))
+        made = planning.plan(_only(scenario, numbers), space=ports.of_this_machine())
+        planning.refuse_undecidable(made, str(order.scenario))
     name = f"{clock.wall():%Y%m%dT%H%M%SZ}-{scenario.name}-{scenario.seed}"
-    directory = RunDirectory.create(order.reports / name)
-    write_bytes(directory.file(SCENARIO), order.scenario.read_bytes())
-    run = f"k{secrets.token_hex(4)}"
-    directory.write(ENVIRONMENT, environment.describe())
-    directory.write(
-        RUN,
-        {
-            "schema": SCHEMA,
-            "run": run,
-            "name": scenario.name,
-            "seed": scenario.seed,
-            "created": f"{clock.wall():%Y-%m-%dT%H:%M:%SZ}",
-            "scenario_digest": digest(scenario),
-            "overrides": list(order.settings),
-            "ramps": list(numbers),
-        },
-    )
-    return _sail(Voyage(directory, scenario, run, numbers, clock, display))
+    with postponed():  # whoever interrupts from here on finds a directory that can be judged
+        directory = RunDirectory.create(order.reports / name)
+        write_bytes(directory.file(SCENARIO), order.scenario.read_bytes())
+        if (brought := scenario.journey.file) is not None:
+            write_bytes(directory.file(brought.name), brought.source.encode())
+        run = f"k{secrets.token_hex(4)}"
+        directory.write(ENVIRONMENT, environment.describe(order.reports))
+        directory.write(
+            RUN,
+            {
+                "schema": SCHEMA,
+                "run": run,
+                "name": scenario.name,
+                "seed": scenario.seed,
+                "created": f"{clock.wall():%Y-%m-%dT%H:%M:%SZ}",
+                "scenario_digest": digest(scenario),
+                "overrides": list(order.settings),
+                "ramps": list(numbers),
+            },
+        )
+    with hold(directory.path):
+        return _sail(
+            Voyage(directory, scenario, run, numbers, clock, display, standing or Standing(), order.controller)
+        )
 
 
-def resume(path: Path, display: Live, clock: Clock | None = None) -> RunJudgement:
-    """Finish a run that was cut off: closed ramps stay as they are, a ramp that was not closed is run anew.
+def resume(
+    path: Path, display: Live, clock: Clock | None = None, *, controller: Address | None = None, redo: bool = False
+) -> RunJudgement:
+    """Finish a run that was cut off: closed ramps stay as they are, of a ramp that was not closed the rest is played.
 
-    The evidence of the ramp that was cut off is set aside, not deleted; its people are not used again.
+    With `redo`, and where the rest cannot be played, such a ramp is run anew: its evidence is set aside, not deleted,
+    and its people are not used again. Raises HarnessError while processes of the run are still alive.
     """
     directory = RunDirectory.open(path)
     said = directory.read(RUN)
     scenario = load(directory.file(SCENARIO), [str(override) for override in said["overrides"]])
     numbers = tuple(int(number) for number in said["ramps"])
-    voyage = Voyage(directory, scenario, str(said["run"]), numbers, clock or RealClock(), display)
-    for folder in directory.ramp_paths():
-        if not ramp.is_closed(folder):
-            aside = folder.with_name(f"{folder.name}.cut-off-{len(list(folder.parent.glob('*.cut-off-*'))) + 1}")
-            folder.rename(aside)
-            display.message(f"the ramp that was cut off is kept in {aside}")
-    return _sail(voyage)
+    voyage = Voyage(
+        directory, scenario, str(said["run"]), numbers, clock or RealClock(), display, Standing(), controller
+    )
+    _check_reach(controller, scenario)
+    with hold(path):
+        for folder in directory.ramp_paths():
+            if not ramp.is_closed(folder):
+                _take_up(voyage, folder, redo=redo)
+        return _sail(voyage)
+
+
+def _take_up(voyage: Voyage, folder: Path, *, redo: bool) -> None:
+    """Find out what is left of a ramp that was cut off, or set it aside where it has to be run anew."""
+    scenario, standing = voyage.scenario, voyage.standing
+    has_store = scenario.target.url is not None or (voyage.directory.file("registrar") / STORE).exists()
+    reason = "it is to be run anew" if redo else ""
+    reason = reason or remainder.why_not(folder, has_store=has_store, is_asked_by_table=bool(scenario.stored))
+    if reason:
+        aside = folder.with_name(f"{folder.name}.cut-off-{len(list(folder.parent.glob('*.cut-off-*'))) + 1}")
+        folder.rename(aside)
+        voyage.display.message(f"the ramp that was cut off is kept in {aside}; {reason}")
+        return
+    rest = remainder.lay_aside(folder)
+    voyage.rests[int(folder.name.partition("-")[0])] = rest
+    standing.stored, standing.password = rest.task.journey.prefilled, rest.task.journey.returning_password
+    voyage.display.message(f"{rest.count} arrivals are left of the ramp that was cut off: {folder}")
 
 
 def _sail(voyage: Voyage) -> RunJudgement:
     """Run the ramps that are not closed yet, then judge and report; the directory is left judged whatever happens."""
     voyage.display.message(f"writing to {voyage.directory.path}")
     failure: HarnessError | None = None
+    voyage.standing.was_interrupted = False
     try:
         _run_ramps(voyage)
     except HarnessError as error:
         failure = error
         voyage.display.message(f"the run ended early: {error}")
     except KeyboardInterrupt:
+        voyage.standing.was_interrupted = True
         voyage.display.message("interrupted; judging what there is")
-    judged = judge_run(voyage.directory.path)
-    write_verdict(judged, voyage.directory.path)
-    page, _ = write_reports(judged, voyage.directory.path)
-    for one in judged.ramps:
-        voyage.display.message(one.sentence)
-    voyage.display.message(f"report: {page}")
+    with postponed(hears_a_second=True):
+        judged = judge_run(voyage.directory.path)
+        write_verdict(judged, voyage.directory.path)
+        page, _ = write_reports(judged, voyage.directory.path)
+        for one in judged.ramps:
+            voyage.display.message(one.sentence)
+        voyage.display.message(f"report: {page}")
     if failure is not None:
         raise failure
     return judged
@@ -134,23 +187,29 @@ def _sail(voyage: Voyage) -> RunJudgement:
 
 def _run_ramps(voyage: Voyage) -> None:
     cores = split_cores(sorted(os.sched_getaffinity(0)))
-    system_folder = voyage.directory.file("registrar")
-    shutil.rmtree(system_folder, ignore_errors=True)  # a store that a killed run left behind is not continued
-    system_folder.mkdir()
+    system_folder = voyage.standing.folder or voyage.directory.file("registrar")
+    if voyage.standing.folder is None and not voyage.rests:
+        shutil.rmtree(system_folder, ignore_errors=True)  # a store that a killed run left behind is not continued
+    system_folder.mkdir(exist_ok=True)
     closed = {int(path.name.partition("-")[0]) for path in voyage.directory.ramp_paths()}
-    todo = [number for number in voyage.numbers if number not in closed]
+    todo = [number for number in voyage.numbers if number not in closed or number in voyage.rests]
     with reached(voyage.scenario, system_folder, cores[0]) as system:
-        _run_todo(voyage, todo, system, cores[1])
-    # the store of the embedded registrar is as large as its registrants are many; what counts was exported
-    shutil.rmtree(system_folder, ignore_errors=True)
+        try:
+            _run_todo(voyage, todo, system, cores[1])
+        finally:
+            if voyage.controller is not None:
+                crew.dismiss(voyage.controller, voyage.directory.path)
+    if voyage.standing.folder is None:
+        # the store of the embedded registrar is as large as its registrants are many; what counts was exported
+        shutil.rmtree(system_folder, ignore_errors=True)
 
 
 def _run_todo(voyage: Voyage, todo: Sequence[int], system: System, cores: frozenset[int]) -> None:
-    stored = 0
+    standing = voyage.standing
     for number in todo:
-        course = _course(voyage, number, cores, stored)
-        was_interrupted = ramp.drive(course, system, stored)
-        stored = course.prefilled
+        course = _course(voyage, number, cores, standing.stored)
+        was_interrupted = ramp.drive(course, system, standing.stored, rest=voyage.rests.get(number))
+        standing.stored = course.prefilled
         _tell(voyage, course, "judging")
         (judged,) = judge_run(voyage.directory.path, only=[number]).ramps
         voyage.display.ramp_judged(judged)
@@ -165,29 +224,46 @@ def _course(voyage: Voyage, number: int, cores: frozenset[int], stored: int) -> 
     plan = voyage.plans[number]
     folder = voyage.directory.ramp_path(number, plan.registrants)
     attempt = len(list(folder.parent.glob(f"{folder.name}.cut-off-*")))
-    return ramp.Course(
+    course = ramp.Course(
         scenario=voyage.scenario,
         plan=plan,
         folder=folder,
         run=f"{voyage.run}r{number}" + (f"x{attempt}" if attempt else ""),
-        first_person=_first_person(voyage.plans, number, attempt) if _uses_new_people(voyage.scenario) else 0,
+        first_person=_first_person(voyage, number, attempt) if _uses_new_people(voyage.scenario) else 0,
         prefilled=max(plan.prefill, stored),
-        password=voyage.password,
+        password=voyage.standing.password,
         cores=cores,
         clock=voyage.clock,
         told=voyage.display.progress,
+        controller=voyage.controller,
     )
+    if (rest := voyage.rests.get(number)) is None:
+        return course
+    return replace(
+        course, run=rest.task.run, first_person=rest.task.first_person, prefilled=rest.task.journey.prefilled
+    )
+
+
+def _check_reach(controller: Address | None, scenario: Scenario) -> None:
+    """Refuse workers from elsewhere for a registrar that only this machine reaches; raises UsageError."""
+    if controller is not None and not controller.is_loopback and scenario.target.url is None:
+        raise UsageError(
+            f"--controller: got {controller} without a target, allowed: --target URL that the workers reach, "
+            "because the embedded registrar listens on this machine's loopback only"
+        )
 
 
 def _uses_new_people(scenario: Scenario) -> bool:
     return scenario.journey.name != "returning-applicant"
 
 
-def _first_person(plans: dict[int, RampPlan], number: int, attempt: int) -> int:
+def _first_person(voyage: Voyage, number: int, attempt: int) -> int:
     """Return the first person of a ramp: after all who are prefilled and all whom earlier ramps and attempts use."""
+    plans = voyage.plans
     prefilled = max(plan.prefill for plan in plans.values())
     everybody = sum(plan.count for plan in plans.values())
-    return prefilled + attempt * everybody + sum(plan.count for before, plan in plans.items() if before < number)
+    unused = max(prefilled, voyage.standing.next_person)
+    return unused + attempt * everybody + sum(plan.count for before, plan in plans.items() if before < number)
 
 
 def _tell(voyage: Voyage, course: ramp.Course, phase: str) -> None:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import re
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from prakerja_load.applicants import stream
+from prakerja_load.driver.guard import CheckedConnection, Target
 from prakerja_load.errors import HarnessError
+from prakerja_load.journey.answer import problem_code
 from prakerja_load.units import Seconds
 
+METRICS_WAIT: Seconds = 2.0
+_RESIDENT = re.compile(rb"^process_resident_memory_bytes(?:\{[^}]*\})? ([0-9.eE+]+)", re.MULTILINE)
 CHUNK = 50_000  # applicants in one import request
 NDJSON = "application/x-ndjson"
 
@@ -35,16 +40,19 @@ class People:
 class System:
     """A client of one system under test; a new connection for every call, so that none is left open under load."""
 
-    def __init__(self, url: str, lab_token: str, timeout: Seconds = 300.0) -> None:
-        parts = urlsplit(url)
-        if parts.hostname is None:
-            raise HarnessError(f"{url} has no host")
+    def __init__(
+        self,
+        url: str,
+        target: Target,
+        lab_token: str,
+        timeout: Seconds = 300.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
+        self._target = target  # checked by the guard: its name is not looked up again
         self._lab_token = lab_token
         self._timeout = timeout
-        self._host = parts.hostname
-        self._port = parts.port
-        self._is_tls = parts.scheme == "https"
+        self._tls = tls
 
     @property
     def has_laboratory(self) -> bool:
@@ -64,6 +72,15 @@ class System:
         except (OSError, ValueError, http.client.HTTPException):
             return {}
         return said if isinstance(said, dict) else {}
+
+    def memory(self) -> int | None:
+        """Return the resident bytes that the system's /metrics tell, None where it tells none in time."""
+        try:
+            status, body = self._call("GET", "/metrics", timeout=METRICS_WAIT)
+        except (OSError, http.client.HTTPException):
+            return None
+        found = _RESIDENT.search(body) if status == http.client.OK else None
+        return int(float(found[1])) if found else None
 
     def position(self) -> str:
         """Return the token of "now" in the system's export."""
@@ -134,6 +151,11 @@ class System:
             status, answer = self._call(method, path, body, {"Content-Type": content_type, **(headers or {})})
         except (OSError, http.client.HTTPException) as error:
             raise HarnessError(f"{method} {path.partition('?')[0]} at {self.url} failed: {error}") from error
+        if problem_code(answer) == "import-conflict":
+            raise HarnessError(
+                f"{self.url} holds people of an earlier run, and this run would store them again: give every run an "
+                "empty store, such as a new one of `prakerja-load serve --database sqlite:another.db` (import-conflict)"
+            )
         if status >= http.client.BAD_REQUEST:
             text = answer[:300].decode(errors="replace")
             raise HarnessError(f"{method} {path.partition('?')[0]} answered {status}: {text}")
@@ -142,9 +164,15 @@ class System:
         return said
 
     def _call(
-        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        timeout: Seconds | None = None,
     ) -> tuple[int, bytes]:
         connection = self._connect()
+        connection.timeout = timeout or connection.timeout
         try:
             connection.request(method, path, body or None, self._headers(headers or {}))
             answer = connection.getresponse()
@@ -157,8 +185,7 @@ class System:
         return {**lab, "Connection": "close", **headers}
 
     def _connect(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=self._timeout)
+        return CheckedConnection(self._target, self._timeout, self._tls)
 
 
 def _chunks(people: People, start: int, stop: int, lines: Callable[..., bytes]) -> Iterator[tuple[int, bool, bytes]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prakerja_load.driver import guard
+from prakerja_load.driver.offer import check_sources
+from prakerja_load.driver.tls import read_authorities
 from prakerja_load.scenario import RegistrarOptions, Scenario
 from prakerja_load.trial.process import Child
 from prakerja_load.trial.system import System
@@ -23,9 +25,13 @@ def reached(scenario: Scenario, directory: Path, cores: frozenset[int]) -> Itera
     `directory` takes the registrar's store and log. Raises AuthorizationError when a target did not consent and
     HarnessError when the registrar does not come up.
     """
+    check_sources(scenario.load.source_addresses)
     if scenario.target.url is not None:
-        guard.authorize(scenario.target.url, authorized_by=scenario.target.authorized_by)
-        yield System(scenario.target.url, os.environ.get("PRAKERJA_LAB_TOKEN", ""))
+        known = read_authorities(scenario.target.ca) if scenario.target.ca else ""
+        target = guard.authorize(scenario.target.url, authorized_by=scenario.target.authorized_by, authorities=known)
+        guard.reach(target, authorities=known)
+        token = os.environ.get("PRAKERJA_LAB_TOKEN", "")
+        yield System(scenario.target.url, target, token, tls=target.endpoint(known).tls)
         return
     token = secrets.token_hex(16)
     registrar = Child(
@@ -36,7 +42,7 @@ def reached(scenario: Scenario, directory: Path, cores: frozenset[int]) -> Itera
     )
     try:
         ready = registrar.wait_for("ready", READY_WITHIN)
-        yield System(ready["url"], token)
+        yield System(ready["url"], guard.authorize(ready["url"]), token)
     finally:
         registrar.stop()
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from prakerja_load.arrivals.lease import Lease, LeaseBook, Span
+from prakerja_load.arrivals.lease import Lease, LeaseBook, LeaseTotals, Span
 
 
 class Book(RuleBasedStateMachine):
@@ -210,3 +210,20 @@ def test_a_worker_joins_once() -> None:
 def test_a_book_of_nothing_sensible_is_refused(count: int, chunk: int) -> None:
     with pytest.raises(ValueError, match="lease book"):
         LeaseBook(count, chunk=chunk)
+
+
+def test_a_book_of_some_ranges_issues_those_and_counts_nothing_else() -> None:
+    book = LeaseBook(100, [0, 1], chunk=8, only=[Span(40, 50), Span(3, 6), Span(90, 100)])
+    leases = [*book.issue(45), *book.issue(100)]
+
+    assert [(lease.start, lease.stop) for lease in leases] == [(3, 6), (40, 45), (45, 50), (90, 98), (98, 100)]
+    for lease in leases:
+        book.finish(lease)
+    assert book.totals == LeaseTotals(count=23, not_issued=0, open=0, handled=23, not_started=0)
+
+
+def test_a_book_of_no_range_has_nothing_to_issue() -> None:
+    book = LeaseBook(100, [0], only=[])
+
+    assert book.issue(100) == ()
+    assert book.totals == LeaseTotals(0, 0, 0, 0, 0)

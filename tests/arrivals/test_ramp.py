@@ -68,3 +68,12 @@ def test_the_seed_of_a_schedule_fits_a_signed_number() -> None:
 
     assert len(seeds) == 400
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_every_draw_of_a_ramp_is_another_schedule_with_the_same_count() -> None:
+    draws = [scenario.parse(PEAK, overrides=[f"ramps.1.draw={draw}"]) for draw in range(5)]
+    plans = [scenario.plan_ramp(drawn, 1) for drawn in draws]
+
+    assert len({plan.schedule().digest() for plan in plans}) == 5
+    assert {plan.count for plan in plans} == {plans[0].count}
+    assert plans[0].seed == scenario.plan_ramp(scenario.parse(PEAK), 1).seed

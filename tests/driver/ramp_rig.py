@@ -138,11 +138,11 @@ class Launcher:
         return self.started[-1]
 
     def foreign(self, module: str, *arguments: str, **environment: str) -> Process:
-        """Start a module to which this machine is not its own, and which asks for consent twice a second."""
+        """Start a module to which this machine is not its own."""
         program = textwrap.dedent(f"""
             import sys
             from prakerja_load.driver import guard
-            guard.is_loopback, guard.RECHECK_EVERY = (lambda address: False), 0.5
+            guard.is_loopback = lambda address: False
             from {module} import main
             sys.exit(main(list({arguments!r})))
         """)

@@ -28,6 +28,7 @@ class FakeOffering:
         self.started = self.finished = self.dropped = self.in_flight = 0
         self.reason = ""
         self.is_fatal = False
+        self.standstill = self.exhausted = 0
         self.left: tuple[Handling, ...] = ()
         self.recorder = SimpleNamespace(batches=deque(), counts=dict.fromkeys(Kind, 0))
         self.pump: Any = None

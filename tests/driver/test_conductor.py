@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +14,31 @@ from hypothesis import strategies as st
 from prakerja_load.arrivals.curve import RateCurve
 from prakerja_load.arrivals.schedule import Schedule
 from prakerja_load.clock import VirtualClock
-from prakerja_load.driver.conductor import GATHERING, HORIZON, LAST_WORDS, LEAD, LOST_AFTER, Conductor
+from prakerja_load.driver.alignment import ENOUGH, timebase
+from prakerja_load.driver.archive import Archive
+from prakerja_load.driver.conductor import GATHERING, HORIZON, LAST_WORDS, LEAD, LOST_AFTER, STANDSTILL, Conductor
 from prakerja_load.driver.message import (
     Beat,
     Begin,
     Final,
     Finish,
     Hello,
+    Join,
     Leases,
     Order,
+    Parcel,
+    Place,
+    Question,
     Quit,
+    Reading,
+    Received,
     Report,
     Stop,
     Totals,
     pack,
     unpack_order,
 )
+from prakerja_load.driver.roster import Elsewhere
 
 RUN = "k1r1"
 SCHEDULE = Schedule(RateCurve.constant(50, 10.0), 500, 3)
@@ -406,3 +417,213 @@ def test_listeners_hear_beats_and_nothing_else() -> None:
     conductor.hear("c0", pack(beat))
 
     assert heard == [beat]
+
+
+class Remote(Crew):
+    """A conductor whose workers come from other hosts, each with a clock of its own."""
+
+    def __init__(self, folder: Path, workers: int = 2, timebase: str = "another") -> None:
+        super().__init__(workers)
+        self.archive = Archive(folder)
+        self.conductor = Conductor(
+            RUN,
+            SCHEDULE,
+            self.send,
+            self.clock.now_ns,
+            workers=workers,
+            drain=5.0,
+            elsewhere=Elsewhere(b"{}", "1", self.archive),
+        )
+        self.timebase = timebase
+        self.ahead = {number: (number + 1) * 10**12 for number in range(workers)}
+
+    def join(self, client: str, version: str = "1") -> list[Order]:
+        """Ask for a place, and return what was answered."""
+        before = len(self.orders.get(client, ()))
+        self.conductor.hear(client, pack(Join("host", 7, version)))
+        return self.orders.get(client, [])[before:]
+
+    def meet(self) -> None:
+        for number in self.held:
+            self.join(f"c{number}")
+        for number in self.held:
+            self.say(Hello(RUN, number, 100 + number, self.timebase, "host"))
+
+    def answer(self) -> None:
+        """Answer every question at once, 10 ms on the way in all."""
+        self.clock.advance(10_000_000)
+        for number in self.held:
+            for order in self.orders[f"c{number}"]:
+                if isinstance(order, Question):
+                    shown = self.clock.now_ns() - 5_000_000 + self.ahead[number]
+                    self.say(Reading(RUN, number, order.asked, shown))
+            self.orders[f"c{number}"] = [
+                order for order in self.orders[f"c{number}"] if not isinstance(order, Question)
+            ]
+
+
+def test_workers_from_elsewhere_get_places_and_the_task(tmp_path: Path) -> None:
+    crew = Remote(tmp_path)
+
+    assert crew.join("c0") == [Place(RUN, 0, b"{}")]
+    assert crew.join("c1") == [Place(RUN, 1, b"{}")]
+    assert crew.join("c0") == [Place(RUN, 0, b"{}")]
+    assert crew.join("c2") == []
+    assert crew.record["foreign_messages"] == 0
+
+
+def test_a_worker_of_another_version_is_told_why_it_has_no_place(tmp_path: Path) -> None:
+    crew = Remote(tmp_path)
+    (stop,) = crew.join("c0", "2")
+
+    assert isinstance(stop, Stop)
+    assert "version 2" in stop.reason
+    assert crew.record["foreign_messages"] == 1
+
+
+def test_workers_that_are_started_here_need_no_place_and_nobody_else_gets_one() -> None:
+    crew = Crew(1)
+    crew.conductor.hear("stranger", pack(Join("host", 7, "1")))
+
+    assert [type(order) for order in crew.orders["stranger"]] == [Stop]
+    assert crew.record["foreign_messages"] == 1
+
+
+def test_who_says_hello_in_somebody_elses_place_is_refused(tmp_path: Path) -> None:
+    crew = Remote(tmp_path)
+    crew.join("c0")
+    crew.say(Hello(RUN, 0, 1, "another", "host"), "c1")
+
+    assert crew.conductor.workers == {}
+    assert crew.record["foreign_messages"] == 1
+
+
+def test_a_ramp_begins_on_every_workers_own_clock(tmp_path: Path) -> None:
+    crew = Remote(tmp_path)
+    crew.meet()
+    for _ in range(ENOUGH):
+        assert crew.conductor.epoch is None
+        crew.conductor.tick()
+        crew.answer()
+    crew.conductor.tick()
+
+    for number in crew.held:
+        (begin,) = crew.heard(Begin, number)
+        assert begin.epoch == crew.conductor.epoch + crew.ahead[number]
+    assert [worker["clock_offset"] for worker in crew.record["workers"]] == [1000.0, 2000.0]
+    assert [worker["clock_error"] for worker in crew.record["workers"]] == [0.005, 0.005]
+
+
+def test_workers_that_live_by_the_controllers_clock_are_asked_nothing(tmp_path: Path) -> None:
+    crew = Remote(tmp_path, timebase=timebase())
+    crew.meet()
+    crew.conductor.tick()
+
+    assert crew.heard(Begin, 0) == [Begin(RUN, crew.conductor.epoch)]
+    assert crew.heard(Question, 0) == []
+
+
+def test_a_place_whose_worker_went_away_before_the_beginning_is_given_to_another(tmp_path: Path) -> None:
+    crew = Remote(tmp_path, timebase=timebase())
+    crew.join("c0")
+    crew.say(Hello(RUN, 0, 1, crew.timebase, "host"))
+    crew.clock.advance(round((LOST_AFTER + 0.1) * 1e9))
+    crew.conductor.tick()
+    crew.join("fresh")
+    crew.say(Hello(RUN, 0, 2, crew.timebase, "host"), "fresh")
+
+    assert crew.conductor.workers[0].client == "fresh"
+
+
+def test_final_totals_are_acknowledged_once_all_evidence_is_there(tmp_path: Path) -> None:
+    crew = Remote(tmp_path, workers=1, timebase=timebase())
+    crew.meet()
+    crew.conductor.tick()
+    crew.conductor.stop("interrupted")
+    content = b"evidence"
+    shipped = [(1, len(content), zlib.crc32(content))]
+    final = Final(RUN, 0, Totals(started=3), [], [], shipped=shipped)
+    crew.say(final)
+    assert crew.heard(Quit, 0) == []
+
+    crew.say(Parcel(RUN, 0, 0, 1, content, zlib.crc32(content)))
+    crew.say(final)
+    crew.say(final)  # its acknowledgement got lost
+    crew.conductor.tick()
+    crew.archive.close()
+
+    assert crew.heard(Received, 0) == [Received(RUN, 1)]
+    assert crew.heard(Quit, 0) == [Quit(RUN), Quit(RUN)]
+    assert crew.conductor.is_over
+    assert crew.record["foreign_messages"] == 0
+    assert (tmp_path / "worker-0" / "samples.seg").read_bytes() == content
+
+
+def test_evidence_on_its_way_keeps_a_worker_from_being_given_up_after_the_drain(tmp_path: Path) -> None:
+    crew = Remote(tmp_path, workers=1, timebase=timebase())
+    crew.meet()
+    crew.conductor.tick()
+    crew.conductor.stop("interrupted")
+    for number in range(40):
+        crew.clock.advance(10**9)
+        crew.say(Parcel(RUN, 0, number, 1, b"x", zlib.crc32(b"x")))
+        crew.conductor.tick()
+    assert crew.record["workers"][0]["state"] == "running"
+    for _ in range(round(LAST_WORDS) + 1):
+        crew.clock.advance(10**9)
+        crew.say(Beat(RUN, 0, Totals(), [], None))
+        crew.conductor.tick()
+    crew.archive.close()
+
+    assert crew.record["workers"][0]["reason"] == "no final totals after the drain"
+
+
+def test_a_worker_that_was_given_up_is_not_told_that_its_evidence_arrived() -> None:
+    crew = Crew(2)
+    crew.hello()
+    crew.pass_time(LEAD + 1.0)
+    crew.silent.add(1)
+    crew.pass_time(5.0)
+    crew.say(Final(RUN, 1, Totals(), [], []))
+
+    assert crew.heard(Quit, 1) == [Quit(RUN, is_acknowledged=False)]
+
+
+def test_a_worker_whose_loop_stands_still_is_lost_although_its_process_speaks() -> None:
+    crew = Crew(2)
+    crew.hello()
+    crew.pass_time(LEAD + 1.0)
+    crew.say(Beat(RUN, 1, Totals(), [], None, standstill=round(STANDSTILL * 1e9)))
+    assert crew.record["workers"][1]["state"] == "running"
+    crew.say(Beat(RUN, 1, Totals(), [], None, standstill=round(STANDSTILL * 1e9) + 1))
+
+    assert crew.record["workers"][1]["state"] == "lost"
+    assert "stands still" in crew.record["workers"][1]["reason"]
+
+
+def test_what_others_took_over_is_counted() -> None:
+    crew = Crew(2, tolerates_loss=True)
+    crew.hello()
+    crew.pass_time(LEAD + 2.0)
+    crew.silent.add(1)
+    crew.pass_time(15.0)
+
+    assert crew.conductor.is_over
+    assert crew.record["taken_over"] > 0
+    assert crew.record["taken_over"] + crew.record["not_started"] == sum(stop - start for start, stop in crew.held[1])
+
+
+def test_the_rest_of_a_ramp_is_leased_from_where_its_schedule_stood_still() -> None:
+    crew = Crew(2)
+    crew.conductor = Conductor(
+        RUN, SCHEDULE, crew.send, crew.clock.now_ns, workers=2, drain=5.0, begins_at=6.0, only=[(301, 304), (320, 500)]
+    )
+    crew.hello()
+    assert crew.conductor.elapsed == round((6.0 - LEAD) * 1e9)
+    crew.pass_time(LEAD + 5.0)
+
+    leased = sorted(span for number in (0, 1) for order in crew.heard(Leases, number) for span in order.spans)
+    assert [index for start, stop in leased for index in range(start, stop)] == [*range(301, 304), *range(320, 500)]
+    assert crew.conductor.is_over
+    assert (crew.record["issued"], crew.record["not_started"], crew.record["not_issued"]) == (183, 0, 0)
+    assert [order.deadline for order in crew.heard(Finish, 0)] == [15 * 10**9]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,66 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ramp_rig import ROOT, TOKEN
+from ramp_rig import ROOT
+from stock_rig import counts, finish, locust
 from tiny_system import TinySystem
 
-SCENARIO = """
-name = "tiny"
-claim = "peak"
-
-[demand]
-peak_minute_share = 0.9
-
-[[ramps]]
-name = "tiny"
-registrants = {registrants}
-hold = "{hold}"
-
-[journey]
-funnel = "none"
-think_time_scale = 0.00001
-photo_size = 256
-behavior = {{ nik_typo = 0, under_age = 0, someone_elses_nik = 0, double_click = 0, refresh = 0 }}
-
-[load]
-warm_up = "0s"
-drain = "3s"
-patience = "5s"
-"""
-
 Opener = Callable[..., TinySystem]
-
-
-def locust(folder: Path, *arguments: str, registrants: int = 2000, hold: str = "1s") -> subprocess.Popen[str]:
-    """Start `locust` on a scenario of registrants · 0.9 / 60 arrivals/s (30 by default)."""
-    scenario = folder / "tiny.toml"
-    scenario.write_text(SCENARIO.format(registrants=registrants, hold=hold))
-    command = [str(Path(sys.executable).with_name("locust")), "--headless", "--csv", str(folder / "out"), *arguments]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PRAKERJA_SCENARIO": str(scenario), "PRAKERJA_LAB_TOKEN": TOKEN},
-        start_new_session=True,
-    )
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 30.0) -> tuple[int, str]:
-    try:
-        said, _ = process.communicate(timeout=timeout)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-    return process.returncode, said
-
-
-def counts(folder: Path) -> dict[str, int]:
-    """Return Locust's own counts of requests by name."""
-    with (folder / "out_stats.csv").open() as file:
-        return {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
 
 
 class Command:
@@ -81,7 +25,15 @@ class Command:
 
     def __init__(self, folder: Path, system: TinySystem, *arguments: str, hold: str = "1s") -> None:
         self.folder, self.system = folder, system
-        self.process = locust(folder, "--host", system.url, *arguments, hold=hold)
+        self.process = locust(folder, "--headless", "--host", system.url, *arguments, hold=hold)
+
+    def stop_after(self, served: int) -> Command:
+        """Stop it by hand as soon as so much was served."""
+        deadline = time.monotonic() + 40
+        while self.system.served < served and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.process.send_signal(signal.SIGINT)
+        return self
 
     def end(self) -> Command:
         self.code, self.said = finish(self.process)
@@ -93,16 +45,18 @@ def commands(tmp_path_factory: pytest.TempPathFactory, tiny_system: Opener) -> d
     """Return four commands that ran at once."""
     ours = ("-f", "locustfiles/registration.py")
     json_file = tmp_path_factory.mktemp("json") / "out"
+    html_file = tmp_path_factory.mktemp("alone") / "out.html"
     begun = {
-        "alone": Command(tmp_path_factory.mktemp("alone"), tiny_system(), *ours),
+        "alone": Command(html_file.parent, tiny_system(), *ours, "--html", str(html_file), "--csv-full-history"),
         "with processes": Command(tmp_path_factory.mktemp("two"), tiny_system(0.05), *ours, "--processes", "2"),
-        "with run time": Command(tmp_path_factory.mktemp("time"), tiny_system(0.05), *ours, "-t", "6s", hold="60s"),
+        "with run time": Command(tmp_path_factory.mktemp("time"), tiny_system(0.05), *ours, "-t", "10s", hold="60s"),
         "exploratory": Command(
             json_file.parent,
             tiny_system(),
-            *("-f", "locustfiles/exploratory.py", "-u", "2", "-t", "5s", "--json-file", str(json_file)),
+            *("-f", "locustfiles/exploratory.py", "-u", "2", "--json-file", str(json_file)),
         ),
     }
+    begun["exploratory"].stop_after(4 * 16)
     return {name: command.end() for name, command in begun.items()}
 
 
@@ -114,6 +68,17 @@ def test_it_plays_the_scenario_to_its_end_and_counts_what_was_served(commands: d
     assert command.code == 0, command.said
     assert found["Aggregated"] == command.system.served - 1 == 16 * 30  # one more made the people known
     assert found["01 wave-page"] == found["14 read-status"] == 30
+
+
+def test_its_html_report_and_its_history_hold_the_same_counts(commands: dict[str, Command]) -> None:
+    command = commands["alone"]
+    page = (command.folder / "out.html").read_text()
+    (told,) = re.findall(r"window\.templateArgs = (\{.*\})", page)
+    by_name = {row["name"]: row["num_requests"] for row in json.loads(told)["requests_statistics"]}
+    history = (command.folder / "out_stats_history.csv").read_text().splitlines()
+
+    assert by_name == counts(command.folder)
+    assert len(history) > 2
 
 
 def test_stopped_by_its_run_time_it_counts_what_was_served(commands: dict[str, Command]) -> None:
@@ -135,7 +100,9 @@ def test_the_exploratory_file_plays_the_same_journey_closed(commands: dict[str, 
 
 
 def test_it_refuses_what_it_may_not_load(tmp_path: Path) -> None:
-    process = locust(tmp_path, "-f", "locustfiles/registration.py", "--host", "https://dashboard.prakerja.go.id")
+    process = locust(
+        tmp_path, "--headless", "-f", "locustfiles/registration.py", "--host", "https://dashboard.prakerja.go.id"
+    )
     code, said = finish(process)
 
     assert code == 2, said

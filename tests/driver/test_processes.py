@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 import zmq
 from ramp_rig import KEY, Launcher, Process, Ramp, make_assignment
@@ -242,3 +244,22 @@ def test_what_cannot_or_may_not_be_begun_is_not_begun(
         assert "ramp.json" in process.errors
     assert second.join() == 4
     assert f"port {there.port} is taken" in second.errors
+
+
+def test_the_last_report_is_not_lost_forty_served_are_forty_reported(
+    ramp: Begin, tiny_system: Callable[..., TinySystem]
+) -> None:
+    """Locust's own master reports 30 of 40 here: it ends while the last answers are still on their way."""
+    system = tiny_system(1.5)
+    task = make_assignment(system.url, curve=RateCurve.constant(10, 4.0))
+    task = msgspec.structs.replace(task, journey=dataclasses.replace(task.journey, name="one-step"))
+    begun = ramp(task)
+    workers = begun.man()
+    begun.controller.event(lambda said: said.get("started") == 40 and said.get("in_flight", 0) > 0)
+    begun.controller.signal(signal.SIGINT)
+    final = begun.controller.named("finished")
+    codes = [worker.join() for worker in workers]
+
+    assert (begun.controller.join(), codes) == (0, [0, 0])
+    assert system.served == 40
+    assert final["samples"] == begun.record["merged_samples"] == load_ramp(begun.folder).samples.size == 40

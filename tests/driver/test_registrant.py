@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from still_loop import StillLoop
 
 from prakerja_load.driver.agenda import Agenda
@@ -52,7 +53,7 @@ class FakeClient:
     def __init__(self, line: FakeLine) -> None:
         self._line = line
 
-    def line(self) -> FakeLine:
+    def line(self, index: int) -> FakeLine:
         return self._line
 
 
@@ -165,6 +166,32 @@ def test_a_repeated_step_counts_its_attempts_in_samples_and_ledger() -> None:
     assert played.records(Kind.LEDGER)["attempt"].tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_request_that_died_with_its_connection_is_a_failed_attempt_and_is_sent_again() -> None:
+    heard: list[Any] = []
+
+    def script() -> Script:
+        heard.append((yield POST))
+        return Ending.COMPLETED
+
+    died = Response(failure=Outcome.ERROR, may_be_sent_again=True)
+    played = stage(script(), (0.25, died), (0.5, ok(201))).play()
+
+    first, second = played.records(Kind.SAMPLES)
+    assert [answer.outcome for answer in heard] == [Outcome.OK]
+    assert (first["attempt"], first["outcome"], first["status"]) == (0, Outcome.ERROR, 0)
+    assert (second["attempt"], second["outcome"], second["status"]) == (1, Outcome.OK, 201)
+    assert second["due"] == second["started"] == first["finished"] == 1_250_000_000
+    ledger = played.records(Kind.LEDGER)
+    assert ledger["attempt"].tolist() == [0, 0, 1, 1]
+    assert ledger["state"].tolist() == [
+        LedgerState.INTENT,
+        LedgerState.IN_DOUBT,
+        LedgerState.INTENT,
+        LedgerState.ACKNOWLEDGED,
+    ]
+    assert played.in_system.level == 0
+
+
 def test_what_is_reached_is_the_last_gated_step_with_an_expected_answer() -> None:
     lab = Request(LAB, "GET", "/lab")
     refused = Response(422, b'{"type":"/problems/no"}')
@@ -195,7 +222,24 @@ def test_what_is_reached_is_the_last_gated_step_with_an_expected_answer() -> Non
     ],
 )
 def test_only_a_definite_no_says_that_nothing_is_stored(answer: Answer, fate: LedgerState) -> None:
-    assert fate_of(answer) == fate
+    assert fate_of(POST, answer) == fate
+
+
+@pytest.mark.parametrize(
+    ("answer", "fate"),
+    [
+        (Answer(Outcome.ERROR, 201), LedgerState.FORBIDDEN),
+        (Answer(Outcome.ERROR, 500), LedgerState.FORBIDDEN),
+        (Answer(Outcome.TIMEOUT), LedgerState.FORBIDDEN),
+        (Answer(Outcome.REJECTED, 409), LedgerState.REJECTED),
+        (Answer(Outcome.SHED, 503, retry_after=1.0), LedgerState.NOT_DONE),
+        (Answer(Outcome.ERROR, 400), LedgerState.NOT_DONE),
+    ],
+)
+def test_where_only_a_no_is_right_whatever_is_none_leaves_a_write_that_must_not_be_stored(
+    answer: Answer, fate: LedgerState
+) -> None:
+    assert fate_of(replace(POST, ok=()), answer) == fate
 
 
 @pytest.mark.parametrize("ending", [Ending.COMPLETED, Ending.FAILED, Ending.GAVE_UP])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from typing import Any
 
@@ -33,17 +34,22 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "profile_complete": True,
             "phone_confirmed": True,
             "test_passed": True,
+            "photos": ["ktp", "selfie"],
             "joined": [1],
         },
     ),
 }
 
 
+ECHOED = {"POST /api/v1/accounts": "email", "POST /api/v1/phone-codes": "phone"}
+PHOTOS = ("PUT /api/v1/photos/ktp", "PUT /api/v1/photos/selfie")
+
+
 class TinySystem:
     """Answers every step of a new applicant's journey in a thread of its own, and counts what it answered."""
 
-    def __init__(self, delay: float) -> None:
-        self.delay = delay
+    def __init__(self, delay: float, tls: ssl.SSLContext | None = None) -> None:
+        self.delay, self.tls = delay, tls
         self.consent: dict[str, Any] | None = None  # its authorisation file
         self.served = self.accepted = 0
         self.connections: set[Spoken] = set()
@@ -56,8 +62,9 @@ class TinySystem:
 
     def _run(self, ready: threading.Event) -> None:
         async def open_() -> asyncio.Server:
-            server = await self._loop.create_server(lambda: Spoken(self), "127.0.0.1", 0, backlog=1000)
-            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            server = await self._loop.create_server(lambda: Spoken(self), "127.0.0.1", 0, backlog=1000, ssl=self.tls)
+            origin = "https://localhost" if self.tls else "http://127.0.0.1"
+            self.url = f"{origin}:{server.sockets[0].getsockname()[1]}"
             ready.set()
             return server
 
@@ -103,13 +110,17 @@ class Spoken(asyncio.Protocol):
             length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
             if len(rest) < length:
                 return
-            self.buffer = rest[length:]
+            body, self.buffer = rest[:length], rest[length:]
             method, path = head.split(b" ", 2)[:2]
             name = f"{method.decode()} {path.decode().partition('?')[0]}"
-            asyncio.get_running_loop().call_later(self.system.delay, self.answer, name)
+            asyncio.get_running_loop().call_later(self.system.delay, self.answer, name, body)
 
-    def answer(self, name: str) -> None:
+    def answer(self, name: str, asked: bytes) -> None:
         status, value = ANSWERS.get(name, (404, {"type": "/problems/not-found"}))
+        if (echo := ECHOED.get(name)) is not None:
+            value = {**value, echo: json.loads(asked).get(echo, value[echo])}
+        elif name in PHOTOS:
+            value = {**value, "size": len(asked)}
         if name == "GET /.well-known/prakerja-load.json" and self.system.consent is not None:
             status, value = 200, self.system.consent
         body = json.dumps(value).encode()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from prakerja_load.errors import EvidenceError
 from prakerja_load.evidence import journal
-from prakerja_load.evidence.journal import DTYPES, Kind, SegmentWriter, frame, parse_segment, read_segment
+from prakerja_load.evidence.journal import DTYPES, Kind, SegmentWriter, frame, nothing, parse_segment, read_segment
 
 KINDS = st.sampled_from(list(Kind))
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=4)
@@ -176,3 +176,19 @@ def test_an_empty_segment_holds_nothing_and_a_missing_one_is_said(tmp_path: Path
     assert read_segment(tmp_path / "empty.seg", Kind.VITALS).records.size == 0
     with pytest.raises(EvidenceError, match="cannot read"):
         read_segment(tmp_path / "missing.seg", Kind.VITALS)
+
+
+def test_only_the_wanted_records_of_a_segment_are_kept_and_a_torn_tail_is_seen_all_the_same(tmp_path: Path) -> None:
+    records = np.zeros(10, DTYPES[Kind.LEDGER])
+    records["step"] = np.arange(10)
+    path = tmp_path / "ledger.seg"
+    with SegmentWriter(path, Kind.LEDGER) as segment:
+        segment.append(records[:6])
+        segment.append(records[6:])
+
+    even = read_segment(path, Kind.LEDGER, lambda part: part["step"] % 2 == 0)
+
+    assert (even.records["step"].tolist(), even.frames, even.is_torn) == ([0, 2, 4, 6, 8], 2, False)
+    path.write_bytes(path.read_bytes()[:-1])
+    none = read_segment(path, Kind.LEDGER, nothing)
+    assert (none.records.size, none.frames, none.is_torn) == (0, 1, True)

@@ -15,7 +15,7 @@ from prakerja_load.errors import EvidenceError
 from prakerja_load.evidence.ledger import NEVER, LedgerState, resolve
 from prakerja_load.evidence.sample import LEDGER
 
-INTENT, ACK, REJECTED, DOUBT, NOT_DONE = LedgerState
+INTENT, ACK, REJECTED, DOUBT, NOT_DONE, FORBIDDEN = LedgerState
 Entry = tuple[int, LedgerState]  # attempt, state
 
 
@@ -41,6 +41,9 @@ def fate(*entries: Entry) -> int:
         ([(0, INTENT), (0, NOT_DONE), (1, INTENT)], DOUBT),
         ([(0, INTENT), (0, NOT_DONE), (1, INTENT), (1, REJECTED)], REJECTED),
         ([(0, ACK)], ACK),
+        ([(0, INTENT), (0, FORBIDDEN), (1, INTENT), (1, REJECTED)], FORBIDDEN),
+        ([(0, INTENT), (0, FORBIDDEN), (1, INTENT), (1, ACK)], FORBIDDEN),
+        ([(0, INTENT), (0, REJECTED), (1, INTENT), (1, FORBIDDEN)], FORBIDDEN),
     ],
 )
 def test_the_fate_of_a_write_does_not_depend_on_the_order_of_its_entries(
@@ -85,3 +88,38 @@ def test_shuffled_entries_give_the_same_fates(entries: list[tuple[int, int, int,
     random.shuffle(shuffled)
 
     assert np.array_equal(resolve(rows, 4).states, resolve(rows[shuffled], 4).states)
+
+
+def test_a_table_of_fates_ends_where_the_ramp_and_its_steps_end() -> None:
+    fates = resolve(ledger([(0, INTENT), (0, ACK)], index=1, step=2), 2)
+
+    assert fates.states.shape == (2, 3)
+    assert (fates.states.dtype, fates.is_unaccounted.dtype) == (np.uint8, np.bool_)
+    assert [fates.of(index, 2) for index in (-1, 0, 1, 2)] == [NEVER, NEVER, ACK, NEVER]
+    assert [fates.of(1, step) for step in (-1, 0, 2, 3)] == [NEVER, NEVER, ACK, NEVER]
+    assert resolve(ledger([(0, ACK)], step=0), 1).of(0, 0) == ACK
+    assert resolve(np.zeros(0, LEDGER), 3).states.shape == (3, 1)
+
+
+def test_what_may_be_stored_without_an_acknowledgement() -> None:
+    entries = np.concatenate(
+        [
+            ledger([(0, INTENT)], index=0),
+            ledger([(0, INTENT), (0, ACK)], index=1),
+            ledger([(0, INTENT), (0, NOT_DONE)], index=2),
+        ]
+    )
+    lost = np.array([False, False, False, True, False])
+    fates = resolve(entries, 5, lost)
+
+    assert [fates.may_be_stored(index, 2) for index in range(-1, 6)] == [False, True, False, False, True, False, False]
+    assert fates.may_be_stored(3, 99)
+    assert not resolve(entries, 5).may_be_stored(3, 2)
+
+
+def test_an_attempt_without_a_fate_leaves_others_as_they_are() -> None:
+    entries = np.concatenate([ledger([(0, INTENT), (0, ACK)], index=0), ledger([(0, ACK), (1, INTENT)], index=1)])
+
+    assert [resolve(entries, 2).of(index, 2) for index in (0, 1)] == [ACK, ACK]
+    refused = np.concatenate([ledger([(0, INTENT), (0, REJECTED)], index=0), ledger([(1, INTENT)], index=1)])
+    assert [resolve(refused, 2).of(index, 2) for index in (0, 1)] == [REJECTED, DOUBT]

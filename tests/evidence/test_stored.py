@@ -70,3 +70,16 @@ def test_a_file_that_is_no_export_is_said(tmp_path: Path) -> None:
     assert "cut off" in stored.fault
     with pytest.raises(EvidenceError, match="cannot read"):
         list(StoredExport(tmp_path / "missing").chunks())
+
+
+def test_the_line_that_is_too_much_is_named_by_its_number(tmp_path: Path) -> None:
+    stored = export(tmp_path / "stored.ndjson.gz", [*ROWS, END, ROWS[0]])
+    assert stored.fault == ""  # not read yet
+
+    assert [len(chunk) for chunk in stored.chunks()] == [7]
+    assert stored.fault == "line 9 follows the end line"
+
+
+def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    with pytest.raises(EvidenceError, match="No such file or directory"):
+        list(StoredExport(tmp_path / "nowhere").chunks())

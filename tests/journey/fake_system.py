@@ -138,8 +138,8 @@ class FakeSystem:
     def _number(self, email: str) -> int:
         return list(self.accounts).index(email) + 1
 
-    def _store(self, kind: str, request: Request, **fields: Any) -> None:
-        self.rows.append({"kind": kind, "key": request.key, **fields})
+    def _store(self, kind: str, request: Request, owner: str, **fields: Any) -> None:
+        self.rows.append({"kind": kind, "key": request.key, "owner": owner, **fields})
 
     def _create(self, request: Request, body: dict[str, Any]) -> Reply:
         email = body["email"]
@@ -147,7 +147,7 @@ class FakeSystem:
             raise RefusedError(409, "email-in-use")
         self.accounts[email] = {"password": body["password"], "email_confirmed": False, "complete": False}
         self.codes[email] = f"{len(self.codes):06d}"
-        self._store("create-account", request, full_name=body["full_name"], email=email)
+        self._store("create-account", request, email, full_name=body["full_name"], email=email)
         return 201, {"account": self._number(email), "email": email}
 
     def _outbox(self, request: Request, address: str) -> Reply:
@@ -162,7 +162,7 @@ class FakeSystem:
         if self.codes.get(email) != body["code"]:
             raise RefusedError(422, "wrong-code")
         self.accounts[email]["email_confirmed"] = True
-        self._store("confirm-email", request, email=email)
+        self._store("confirm-email", request, email, email=email)
         return 200, {"account": self._number(email), "email_confirmed": True}
 
     def _log_in(self, body: dict[str, Any]) -> Reply:
@@ -186,20 +186,20 @@ class FakeSystem:
         if self.civil[nik] != (body["kk"], body["birth_date"]):
             raise RefusedError(422, "civil-mismatch")
         self.niks[nik] = email
-        self._store("identity", request, **body)
+        self._store("identity", request, email, **body)
         return 201, {"account": self._number(email), "nik_checked": True}
 
     def _fill_in(self, request: Request, body: dict[str, Any]) -> Reply:
         email = self._whose(request)
         assert sorted(body) == sorted(PERSONAL)
-        self._store("personal-data", request, **body)
+        self._store("personal-data", request, email, **body)
         return 200, {"account": self._number(email)}
 
     def _upload(self, request: Request, kind: str) -> Reply:
-        self._whose(request)
+        email = self._whose(request)
         assert request.content_type == "image/jpeg"
         seen = {"size": len(request.body), "sha256": hashlib.sha256(request.body).hexdigest()}
-        self._store("ktp-photo" if kind == "ktp" else kind, request, **seen)
+        self._store("ktp-photo" if kind == "ktp" else kind, request, email, **seen)
         return 201, {"photo": kind, **seen}
 
     def _send_code(self, request: Request, phone: str) -> Reply:
@@ -211,7 +211,7 @@ class FakeSystem:
         email = self._whose(request)
         if self.codes.get(body["phone"]) != body["code"]:
             raise RefusedError(422, "wrong-code")
-        self._store("confirm-phone", request, phone=body["phone"])
+        self._store("confirm-phone", request, email, phone=body["phone"])
         return 200, {"account": self._number(email), "phone_confirmed": True}
 
     def _score(self, request: Request, body: dict[str, Any]) -> Reply:
@@ -220,7 +220,7 @@ class FakeSystem:
         assert len(answers) == 18
         assert set(answers) <= {0, 1, 2, 3}
         self.accounts[email]["complete"] = True
-        self._store("submit-test", request, answers=answers)
+        self._store("submit-test", request, email, answers=answers)
         return 201, {"account": self._number(email), "passed": True, "score": sum(answers)}
 
     def _join(self, request: Request, body: dict[str, Any]) -> Reply:
@@ -235,7 +235,7 @@ class FakeSystem:
         if len(self.joins) >= self.quota:
             raise RefusedError(409, "quota-full")
         self.joins.append(email)
-        self._store("join-wave", request, wave=1)
+        self._store("join-wave", request, email, wave=1)
         return 201, {"wave": 1, "account": self._number(email), "joined_at": "2020-04-12T12:00:00Z"}
 
     def _status(self, email: str) -> Reply:

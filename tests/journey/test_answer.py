@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prakerja_load.journey import reply
 from prakerja_load.journey.answer import problem_code, read
-from prakerja_load.journey.step import Outcome, Request, Response, Step
+from prakerja_load.journey.step import Answer, Outcome, Request, Response, Step
 
 STEP = Step(2, "create-account", is_stored=True)
 REPLIES = [value for value in vars(reply).values() if isinstance(value, type) and issubclass(value, msgspec.Struct)]
@@ -142,3 +142,12 @@ def test_no_bytes_whatever_make_reading_raise(
 
     assert (answer.outcome is Outcome.OK) <= (status in ok)
     assert (answer.status, answer.body) == (status, body)
+
+
+def test_what_a_right_answer_is_beyond_its_status_is_what_the_check_says() -> None:
+    headers = (("location", "/next"),)
+    asked = request(ok=(200, 302), check=lambda response: Outcome.OK if response.headers else Outcome.MALFORMED)
+
+    assert read(asked, Response(302, b"", headers=headers)) == Answer(Outcome.OK, 302, None, b"", headers=headers)
+    assert read(asked, Response(200, b"")).outcome is Outcome.MALFORMED
+    assert read(asked, Response(500, b"", headers=headers)).outcome is Outcome.ERROR

@@ -1,6 +1,7 @@
 """The new applicant, against a fake system that follows the contract's rules."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -94,6 +95,7 @@ def test_the_body_of_every_stored_step_says_what_the_journey_promises() -> None:
             if not request.step.is_stored:
                 assert promised == {}
             elif request.content_type == "application/json" and request.step.name != "join-wave":
+                assert promised.pop("owner") == registrant(index).profile.email
                 assert promised.items() <= json.loads(request.body).items()
                 checked += 1
 
@@ -334,21 +336,103 @@ def test_a_mail_that_never_comes_fails_the_journey() -> None:
     assert result.ending is Ending.FAILED
 
 
+def full() -> FakeSystem:
+    return system(quota=0)
+
+
+def closes_after_the_page() -> FakeSystem:
+    def close(request: Request, _: int) -> None:
+        where.is_open = where.is_open and request.step.name != "create-account"
+
+    where = system(close)
+    return where
+
+
 @pytest.mark.parametrize(
-    ("rules", "expected", "code"),
+    ("where", "expected", "code"),
     [
-        ({"quota": 0}, {"expects_quota_full": True}, "quota-full"),
-        ({"is_open": False}, {"expects_wave_closed": True}, "wave-closed"),
+        (full, {"expects_quota_full": True}, "quota-full"),
+        (closes_after_the_page, {"expects_wave_closed": True}, "wave-closed"),
     ],
 )
 def test_a_full_or_closed_wave_is_a_success_only_where_it_is_expected(
-    rules: dict[str, Any], expected: dict[str, Any], code: str
+    where: Callable[[], FakeSystem], expected: dict[str, Any], code: str
 ) -> None:
-    told, untold = played(journey(**expected), system(**rules)), played(journey(), system(**rules))
+    told, untold = played(journey(**expected), where()), played(journey(), where())
 
     assert told.of("join-wave")[0][1].problem == untold.of("join-wave")[0][1].problem == code
     assert (told.ending, told.reached) == (Ending.COMPLETED, 14)
     assert (untold.ending, untold.reached) == (Ending.FAILED, 12)
+
+
+def test_a_page_that_shows_a_closed_wave_is_right_only_where_that_is_expected() -> None:
+    told, untold = (played(journey(expects_wave_closed=expected), system(is_open=False)) for expected in (True, False))
+
+    assert (told.ending, told.reached) == (Ending.COMPLETED, 14)
+    assert untold.outcomes == [("wave-page", Outcome.MALFORMED)]
+
+
+DENIALS: dict[str, tuple[str, dict[str, Any]]] = {
+    "the page shows another wave": ("wave-page", {"wave": 2}),
+    "the account is somebody else's": ("create-account", {"email": "somebody@else.example"}),
+    "the confirmation is of another account": ("confirm-email", {"account": 77}),
+    "the session is of another account": ("log-in", {"account": 77}),
+    "the identity is of another account": ("identity", {"account": 77}),
+    "the form is of another account": ("personal-data", {"account": 77}),
+    "the photo is cut short": ("ktp-photo", {"size": 1}),
+    "the selfie is cut short": ("selfie", {"size": 1}),
+    "the code went to another phone": ("phone-code", {"phone": "080011112222"}),
+    "the phone is of another account": ("confirm-phone", {"account": 77}),
+    "the answers are of another account": ("submit-test", {"account": 77}),
+    "the test was not passed": ("submit-test", {"passed": False}),
+    "more points than there are": ("submit-test", {"score": 55}),
+    "fewer points than none": ("submit-test", {"score": -1}),
+    "the join is of another account": ("join-wave", {"account": 77}),
+    "the join is in another wave": ("join-wave", {"wave": 2}),
+    "the status is of another account": ("read-status", {"account": 77}),
+    "the status shows no confirmed e-mail": ("read-status", {"email_confirmed": False}),
+    "the status shows no checked NIK": ("read-status", {"nik_checked": False}),
+    "the status shows no profile": ("read-status", {"profile_complete": False}),
+    "the status shows no confirmed phone": ("read-status", {"phone_confirmed": False}),
+    "the status shows no passed test": ("read-status", {"test_passed": False}),
+    "the status shows one photo only": ("read-status", {"photos": ["ktp"]}),
+    "the status shows no join": ("read-status", {"joined": []}),
+    "the status shows a join of another wave": ("read-status", {"joined": [2]}),
+}
+
+
+class Denying:
+    """A system that answers one step with something else than it did."""
+
+    def __init__(self, where: FakeSystem, step: str, said: dict[str, Any]) -> None:
+        self._where, self._step, self._said = where, step, said
+
+    def __call__(self, request: Request) -> Response:
+        response = self._where(request)
+        if request.step.name != self._step:
+            return response
+        said = json.loads(response.body)
+        assert self._said.keys() <= said.keys()
+        return Response(response.status, json.dumps(said | self._said).encode())
+
+
+@pytest.mark.parametrize("name", DENIALS)
+def test_a_success_that_denies_what_it_stands_for_is_malformed(name: str) -> None:
+    step, said = DENIALS[name]
+
+    result = play(journey(wave=1).script(registrant(0)), Denying(system(), step, said))
+
+    assert result.outcomes[-1] == (step, Outcome.MALFORMED)
+    assert [outcome for _, outcome in result.outcomes[:-1]] == [Outcome.OK] * (len(result.outcomes) - 1)
+    assert result.ending is Ending.FAILED
+
+
+def test_a_status_that_shows_a_join_which_was_refused_is_malformed() -> None:
+    where = Denying(full(), "read-status", {"joined": [1]})
+
+    result = play(journey(expects_quota_full=True).script(registrant(0)), where)
+
+    assert result.outcomes[-2:] == [("join-wave", Outcome.REJECTED), ("read-status", Outcome.MALFORMED)]
 
 
 def test_think_time_is_real_minutes_times_the_scale() -> None:

@@ -1,5 +1,6 @@
 """The returning applicant, against a fake system that follows the contract's rules."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from journey_people import RUN, TODAY, options, profile
 
 from prakerja_load.journey.play import play
 from prakerja_load.journey.returning import JOIN_WAVE, ReturningApplicant
-from prakerja_load.journey.step import Ending, Outcome, Registrant
+from prakerja_load.journey.step import Ending, Outcome, Registrant, Request, Response
 
 
 def system() -> FakeSystem:
@@ -31,12 +32,40 @@ def test_a_returning_applicant_logs_in_joins_and_reads_the_status() -> None:
     names = ["log-in", "wave-page", "join-wave", "read-status"]
     assert result.outcomes == [(name, Outcome.OK) for name in names]
     assert (result.ending, result.reached) == (Ending.COMPLETED, 4)
-    assert where.rows == [{"kind": "join-wave", "key": f"{RUN}-0-3", "wave": 1}]
-    assert who.stored(returner(0), JOIN_WAVE) == {"wave": 1}
+    owner = returner(0).profile.email
+    assert where.rows == [{"kind": "join-wave", "key": f"{RUN}-0-3", "owner": owner, "wave": 1}]
+    assert who.stored(returner(0), JOIN_WAVE) == {"owner": owner, "wave": 1}
 
 
 def test_a_join_is_expected_in_no_particular_wave_where_none_is_named() -> None:
-    assert journey().stored(returner(0), JOIN_WAVE) == {}
+    assert journey().stored(returner(0), JOIN_WAVE) == {"owner": returner(0).profile.email}
+
+
+@pytest.mark.parametrize("joined", [[], [2]])
+def test_a_status_without_the_join_is_malformed(joined: list[int]) -> None:
+    where = system()
+
+    def denies(request: Request) -> Response:
+        response = where(request)
+        if request.step.name != "read-status":
+            return response
+        return Response(200, json.dumps(json.loads(response.body) | {"joined": joined}).encode())
+
+    result = play(journey(wave=1).script(returner(0)), denies)
+
+    assert result.outcomes[-1] == ("read-status", Outcome.MALFORMED)
+
+
+def test_a_status_may_show_earlier_waves_and_no_photos_of_who_came_by_import() -> None:
+    where = system()
+
+    def remembers(request: Request) -> Response:
+        response = where(request)
+        if request.step.name != "read-status":
+            return response
+        return Response(200, json.dumps(json.loads(response.body) | {"joined": [0, 1], "photos": []}).encode())
+
+    assert play(journey(wave=1).script(returner(0)), remembers).ending is Ending.COMPLETED
 
 
 def test_everybody_finishes_and_is_of_age_whatever_the_options_say_of_new_applicants() -> None:

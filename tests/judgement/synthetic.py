@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prakerja_load import scenario as scenarios
+from prakerja_load.applicants.population import Population
 from prakerja_load.applicants.profile import ApplicantProfile
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.evidence.journal import Kind, SegmentWriter
@@ -110,6 +111,7 @@ class Ramp:
     unrecorded: slice = field(default_factory=lambda: slice(0, 0))  # arrivals whose worker died
     dropped: slice = field(default_factory=lambda: slice(0, 0))
     digest: str | None = None
+    owner: Callable[[int], str] = lambda _: NOBODY.email  # whose account an arrival's rows stand on
     state: dict[int, LedgerState] = field(default_factory=dict)  # fate of joins that is not what their outcome says
 
     def __post_init__(self) -> None:
@@ -214,7 +216,8 @@ class Ramp:
     def _stored(self, ledger: NDArray[Any]) -> Iterable[dict[str, Any]]:
         acknowledged = ledger["index"][ledger["state"] == LedgerState.ACKNOWLEDGED]
         rows = [
-            {"kind": "join-wave", "key": key_of(self.run, index, JOIN), "wave": WAVE} for index in acknowledged.tolist()
+            {"kind": "join-wave", "key": key_of(self.run, index, JOIN), "owner": self.owner(index), "wave": WAVE}
+            for index in acknowledged.tolist()
         ]
         return self.rows(rows)
 
@@ -265,7 +268,8 @@ class Ramp:
 
     def _write_export(self, path: Path, ledger: NDArray[Any]) -> None:
         rows = list(self._stored(ledger))
-        end = {"kind": "end", "rows": len(rows), "joined": {str(WAVE): len(rows)}, "quota": {str(WAVE): 10**9}}
+        places = {"joined": {str(WAVE): len(rows)}, "quota": {str(WAVE): 10**9}}
+        end = {"kind": "end", "rows": len(rows), "before": self.plan.prefill, **places}
         lines = [*rows, *([end | self.end] if self.end is not None else [])]
         with gzip.open(path, "wb", compresslevel=1) as file:
             file.writelines(msgspec.json.encode(line) + b"\n" for line in lines)
@@ -287,6 +291,8 @@ def run_directory(path: Path, ramps: Iterable[Ramp], text: str = TEXT) -> Path:
     directory.write(RUN, {"schema": 1, "run": "k1", "name": "synthetic", "created": "2020-04-11", "overrides": []})
     directory.write(ENVIRONMENT, {"cores": 2, "machine": "made up"})
     for number, ramp in enumerate(ramps, 1):
+        people = Population(ramp.scenario.seed, ramp.scenario.applicants.dialable_phones)
+        ramp.owner = lambda index, people=people: people.applicant(index).email  # type: ignore[misc]
         ramp.write(directory.ramp_path(number, ramp.plan.registrants))
     return path
 

@@ -11,7 +11,7 @@ from synthetic import OPTIONS, Ramp, parse
 
 from prakerja_load.journey.journeys import make_journey
 from prakerja_load.journey.step import Outcome
-from prakerja_load.judgement.backlog import drain_time, growth, waiting
+from prakerja_load.judgement.backlog import drain_time, growth, owed, waiting
 from prakerja_load.judgement.case import Case, open_case
 
 
@@ -28,6 +28,15 @@ def test_think_time_is_no_backlog(tmp_path: Path) -> None:
 
     # Little: 100 arrivals/s, 4 requests of 25 ms each, and 0.4 ms of lateness before the first
     assert mean == pytest.approx(100 * 4 * 0.025, rel=0.1)
+
+
+def test_what_the_system_owes_is_the_rate_times_the_time_it_takes(tmp_path: Path) -> None:
+    ramp = Ramp()
+    assert owed(case_of(ramp, tmp_path / "whole")) == pytest.approx(100 * 4 * 0.025, rel=0.1)
+
+    ramp.fail(2, np.arange(0, ramp.plan.count, 10), Outcome.ERROR, 0.001)
+    # who left after a failure waits no more: two requests of every tenth, and the failing one took 1 ms
+    assert owed(case_of(ramp, tmp_path / "failing")) == pytest.approx(100 * (0.9 * 4 * 0.025 + 0.1 * 0.026), rel=0.1)
 
 
 def test_a_steady_system_has_no_growth(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def judged(folder: Path, rows: list[Row], known: Fates | None = None, **more: An
 
 
 def harm(integrity: Integrity) -> dict[str, int]:
-    names = ("lost", "duplicate", "corrupted", "unexpected", "contradicted", "oversold")
+    names = [rule.name for rule in RULES]
     return {name: getattr(integrity, name) for name in names if getattr(integrity, name)}
 
 
@@ -99,6 +99,11 @@ HARM: dict[str, tuple[list[Row], Fates, dict[str, int]]] = {
     ),
     "a refused write is stored": ([*GOOD, row(0, "identity")], fates({(0, 5): REJECTED}), {"contradicted": 1}),
     "a shed write is stored": ([*GOOD, row(0, "identity")], fates({(0, 5): NOT_DONE}), {"contradicted": 1}),
+    "a write that only a refusal is right for is stored": (
+        [*GOOD, row(0, "identity")],
+        fates({(0, 5): LedgerState.FORBIDDEN}),
+        {"contradicted": 1},
+    ),
     "a mistyped try is stored": (
         [*GOOD, {"kind": "identity", "key": mistyped_key(RUN, 0, 5), "nik": "1"}],
         fates(),
@@ -209,6 +214,37 @@ def test_more_joins_than_places_are_oversold(tmp_path: Path, counted: int, quota
     assert result.verdict is (Verdict.NOT_SUSTAINED if oversold else Verdict.SUSTAINED)
 
 
+@pytest.mark.parametrize(
+    ("quota", "may_close", "undersold"), [(3, False, 0), (4, False, 1), (9, False, 2), (9, True, 0), (None, False, 0)]
+)
+def test_who_is_told_that_the_wave_is_full_while_it_has_places_is_wronged(
+    tmp_path: Path, quota: int | None, may_close: bool, undersold: int
+) -> None:
+    joined = {(index, 13): ACK for index in range(3)}
+    known = fates(joined | {(index, 13): REJECTED for index in (3, 4)})
+    rows = [*GOOD, *(row(index, "join-wave") for index in range(3))]
+    end = {"kind": "end", "rows": len(rows), "joined": {"4": 3}}
+
+    result = judged(tmp_path, rows, known, end=end, quota=quota, wave=4, may_close=may_close)
+
+    assert harm(result) == ({"undersold": undersold} if undersold else {})
+    assert result.verdict is (Verdict.NOT_SUSTAINED if undersold else Verdict.SUSTAINED)
+
+
+def test_a_write_on_somebody_elses_account_is_corrupted(tmp_path: Path) -> None:
+    def owned(index: int, step: int) -> Mapping[str, Any]:
+        return {"owner": f"p{index}@example.id", **fields(index, step)}
+
+    rows = [{**row(index), "owner": f"p{index}@example.id"} for index in range(COUNT)]
+    judged(tmp_path, [{**rows[0], "owner": "p1@example.id"}, *rows[1:]])
+
+    export = StoredExport(tmp_path / "stored.ndjson.gz")
+    result = reconcile(fates(), export, Expectation(RUN, KINDS, owned)).integrity
+
+    assert (harm(result), result.verdict) == ({"corrupted": 1}, Verdict.NOT_SUSTAINED)
+    assert "owner" in result.examples[0]
+
+
 def test_a_late_landing_of_an_earlier_ramp_is_no_harm_but_anything_else_of_it_is(tmp_path: Path) -> None:
     earlier = {"k1r1": fates({(0, 5): DOUBT})}
     late = {"kind": "identity", "key": key_of("k1r1", 0, 5)}
@@ -256,7 +292,15 @@ def test_what_was_acknowledged_and_found_is_told_by_arrival(tmp_path: Path) -> N
 
 
 def test_every_harm_is_a_rule() -> None:
-    assert [rule.name for rule in RULES] == ["lost", "duplicate", "corrupted", "unexpected", "contradicted", "oversold"]
+    assert [rule.name for rule in RULES] == [
+        "lost",
+        "duplicate",
+        "corrupted",
+        "unexpected",
+        "contradicted",
+        "oversold",
+        "undersold",
+    ]
     assert {rule.kind for rule in RULES} == {"integrity"}
 
 

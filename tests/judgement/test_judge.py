@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from synthetic import CURVE, TEXT, Ramp, parse, run_directory
+from synthetic import CURVE, NOBODY, TEXT, Ramp, parse, run_directory
 
 from prakerja_load.errors import EvidenceError, ScenarioError
 from prakerja_load.evidence.journal import Kind, SegmentWriter
@@ -117,7 +117,7 @@ STORIES: dict[str, tuple[Callable[[], Ramp], Verdict, str]] = {
 
 
 def with_row_7(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [*rows, {"kind": "join-wave", "key": "k1r1-7-3", "wave": 7}]
+    return [*rows, {"kind": "join-wave", "key": "k1r1-7-3", "owner": NOBODY.email, "wave": 7}]
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -188,8 +188,8 @@ def test_the_sentence_can_be_quoted_alone(good: RampJudgement) -> None:
     assert good.sentence == (
         "SUSTAINED: the system carries 600 000 registrants; claim `peak`: 100 arrivals/s (0.01 × 1 × 600 000 / 60 s) "
         "held for 60 s on a store prefilled to 600 000; m = 1, N counts accounts; scaled down: think time × 0.01, "
-        "argon2id m=8KiB t=1, generator and system on one machine, e-mail and SMS codes read from the "
-        "laboratory's outbox"
+        "argon2id m=8KiB t=1, arrivals evenly spaced, which queue less than people's do, generator and system on one "
+        "machine, e-mail and SMS codes read from the laboratory's outbox"
     )
 
 

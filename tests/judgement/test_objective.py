@@ -221,6 +221,17 @@ def test_every_good_window_is_green(tmp_path: Path) -> None:
     assert {result.verdict for result in windows} == {GREEN}
 
 
+def test_a_bad_moment_on_the_border_of_two_windows_is_found_by_one_that_slides_over_it(tmp_path: Path) -> None:
+    ramp = Ramp(scenario=parse("objectives.every_window=10s"))
+    ramp.service[(ramp.due >= 34.85) & (ramp.due < 35.15), 0] = 1.6  # 15 late ones in each window, limit 10 of 1 000
+
+    results = judged(ramp, tmp_path)
+
+    bad = [result for result in results.values() if result.verdict is Verdict.NOT_SUSTAINED]
+    assert [result.kind for result in bad] == ["window"]
+    assert "from 30 s to 40 s" in bad[0].reason
+
+
 def test_windows_too_poor_for_a_bound_are_joined(tmp_path: Path) -> None:
     results = judged(Ramp(scenario=parse("objectives.every_window=1s")), tmp_path)
 

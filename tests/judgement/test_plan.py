@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,12 +116,30 @@ def test_the_plan_says_its_arithmetic_in_words() -> None:
     assert "NOT ENOUGH" not in text
 
 
-def test_many_connections_need_several_source_addresses() -> None:
-    many = planned("ramps.1.registrants=2_000_000")
+def test_registrants_who_find_no_port_are_refused_with_the_arithmetic() -> None:
+    size, there = "ramps.1.registrants=2_000_000", ('target.url="http://site.example"', "target.authorized_by=owner")
+    here, far, two = (
+        planned(size, *more) for more in ((), there, (*there, 'load.source_addresses=["10.0.0.1", "10.0.0.2"]'))
+    )
+    arithmetic = "arrivals in 10 + 60 s with TIME_WAIT, of 28 232 × 1 address: NOT ENOUGH, 2 source addresses"
 
-    assert many.ramps[0].source_addresses == math.ceil(446.67 * 70 / 28_232) == 2
-    assert "ports: 447/s × (10 + 60) s with TIME_WAIT / 28 232 = 2 source addresses" in "\n".join(planning.lines(many))
-    assert planned("ramps.1.registrants=2_000_000", "load.connection=reuse").ramps[0].source_addresses == 1
+    assert [problem.key for problem in far.problems] == ["load.source_addresses"]
+    assert arithmetic in "\n".join(planning.lines(far))
+    assert not here.problems  # on loopback a port is free again after a second
+    assert not two.problems
+    assert planned(size, *there, "load.connection=reuse").ramps[0].ports is None
+
+
+def test_registrants_networks_take_their_time_in_the_plan() -> None:
+    link = scenario.Link(name="slow", share=1, down="0.8Mbit/s", up="0.4Mbit/s", latency=0.4)
+    plain = planning.journey_figures(scenario.parse(ONE))
+    text = 'network.links=[{name="slow", share=1, down="0.8Mbit/s", up="0.4Mbit/s", latency="400ms"}]'
+    slow = planning.journey_figures(scenario.parse(ONE, overrides=[text]))
+
+    # 0.4 s there and back, 500 bytes at 50 000 bytes/s, 400 at 100 000 bytes/s: 0.414 s a request
+    assert planning.link_seconds(link, 10, 50_000) == pytest.approx(0.4 + 10 * 0.414 + 1.0)
+    assert slow.mean_seconds - plain.mean_seconds > 0.414 * plain.requests
+    assert slow.p99_seconds - plain.p99_seconds == pytest.approx(0.4 + 16 * 0.414 + 2 * 4096 / 50_000)
 
 
 def test_only_what_is_not_stored_yet_is_prefilled() -> None:
@@ -218,10 +235,17 @@ registrants = 60_000
 
 
 def test_those_who_return_must_have_registered() -> None:
-    returning = ["journey.name=returning-applicant", "ramps.1.prefill=10_000"]
+    returning = ["journey.name=returning-applicant", "target.url=http://127.0.0.1:9"]
 
-    assert refused(*returning).key == "ramps.1.prefill"
-    assert planned("journey.name=returning-applicant", "ramps.1.prefill=10_720").problems == ()
+    assert refused(*returning, "ramps.1.prefill=10_000").key == "ramps.1.prefill"
+    assert planned(*returning, "ramps.1.prefill=10_720").problems == ()
+
+
+def test_a_peak_on_a_store_that_does_not_hold_all_registrants_is_refused_where_we_fill_it() -> None:
+    given = refused("ramps.1.prefill=0")
+
+    assert (given.key, given.given) == ("ramps.1.prefill", "0")
+    assert planned("ramps.1.prefill=0", "target.url=http://127.0.0.1:9").problems == ()
 
 
 def test_every_problem_of_every_ramp_is_found_at_once() -> None:

@@ -11,7 +11,7 @@ from synthetic import Ramp, run_directory
 
 from prakerja_load.journey.step import Outcome
 from prakerja_load.judgement.judge import judge_run
-from prakerja_load.judgement.record import SCHEMA, _plain, write_verdict
+from prakerja_load.judgement.record import SCHEMA, plain, write_verdict
 
 
 def test_the_record_holds_the_verdict_of_every_ramp(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_the_record_holds_the_verdict_of_every_ramp(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "plain"),
+    ("value", "written"),
     [
         (math.inf, "inf"),
         (-math.inf, "-inf"),
@@ -43,5 +43,5 @@ def test_the_record_holds_the_verdict_of_every_ramp(tmp_path: Path) -> None:
         (True, True),
     ],
 )
-def test_numbers_that_json_lacks_are_written_as_documented(value: object, plain: object) -> None:
-    assert _plain({"key": (value,)}) == {"key": [plain]}
+def test_numbers_that_json_lacks_are_written_as_documented(value: object, written: object) -> None:
+    assert plain({"key": (value,)}) == {"key": [written]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic import CURVE, parse
+from synthetic import CURVE, Ramp, parse
 
-from prakerja_load.judgement.sentence import disclosures, not_tested, sentence
+from prakerja_load.judgement.sentence import disclosures, not_tested, sentence, smaller_store
 from prakerja_load.judgement.verdict import Verdict
 from prakerja_load.scenario import Scenario, plan_ramp
 
@@ -32,9 +33,35 @@ def test_what_was_scaled_down_is_disclosed(overrides: tuple[str, ...], target: A
 
 
 def test_a_system_elsewhere_does_not_share_the_machine_and_says_nothing_of_its_hash() -> None:
-    told = disclosures(parse(*ELSEWHERE), "https://staging.example.id", {})
+    told = disclosures(parse(*ELSEWHERE, "demand.process=poisson"), "https://staging.example.id", {})
 
     assert told == ("think time × 0.01",)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("objectives.elapsed_base=3s", "3 s + 500 ms · k"),
+        ("objectives.quantile=95%", "p95"),
+        ("objectives.step_success=90%", "step success 90 %"),
+        ("objectives.judged=20s", "arrivals in 20 s are enough"),
+    ],
+)
+def test_a_limit_looser_than_the_default_is_disclosed(override: str, expected: str) -> None:
+    [told] = [text for text in disclosures(parse(override), HERE, None) if "looser" in text]
+
+    assert expected in told
+
+
+def test_limits_as_strict_as_the_default_are_not_worth_a_word() -> None:
+    assert not [text for text in disclosures(parse("objectives.step_success=99.9%"), HERE, None) if "looser" in text]
+
+
+def test_a_peak_on_a_smaller_store_says_so() -> None:
+    plan = Ramp().plan
+
+    assert smaller_store(plan) == ""
+    assert smaller_store(replace(plan, prefill=10)) == "the store held 10 of 600 000 registrants"
 
 
 def test_a_target_on_this_host_shares_the_machine() -> None:

@@ -23,7 +23,7 @@ from prakerja_load.units import SECOND_NS
 
 
 def case_of(ramp: Ramp, folder: Path) -> Case:
-    return open_case(ramp.evidence(folder), ramp.scenario, ramp.plan, make_journey(OPTIONS).steps)
+    return open_case(ramp.evidence(folder), ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill)
 
 
 def broken(case: Case) -> set[str]:
@@ -77,6 +77,7 @@ CASES: dict[str, tuple[Callable[[], Ramp], set[str]]] = {
         {"uninterrupted", "result disk"},
     ),
     "a full disk of a worker": (lambda: Ramp(worker={"reason": "No space left on device"}), {"result disk"}),
+    "no port left": (lambda: Ramp(worker={"exhausted": 1}), {"connections to spare"}),
     "gauges that disagree": (lambda: Ramp(gauge=1.2), {"Little's law"}),
     "gauges that agree roughly": (lambda: Ramp(gauge=1.05), set()),
     "another regime at first": (unsteady, {"steady from the start"}),
@@ -94,6 +95,13 @@ def test_a_check_fails_for_its_own_reason_only(name: str, tmp_path: Path) -> Non
     make, expected = CASES[name]
 
     assert broken(case_of(make(), tmp_path)) == expected
+
+
+@pytest.mark.parametrize(("stored", "holds"), [(600_000, True), (600_007, True), (599_999, False), (None, False)])
+def test_a_store_that_held_less_than_is_said_flatters(tmp_path: Path, stored: int | None, holds: bool) -> None:
+    case = replace(case_of(Ramp(), tmp_path), stored_before=stored)
+
+    assert ("store filled" in broken(case)) is not holds
 
 
 def test_no_data_holds_back_every_claim(tmp_path: Path) -> None:
@@ -134,7 +142,7 @@ def test_a_missing_segment_is_seen(tmp_path: Path) -> None:
 def _reopened(ramp: Ramp, folder: Path) -> Case:
     from prakerja_load.evidence.ramp import load_ramp
 
-    return open_case(load_ramp(folder), ramp.scenario, ramp.plan, make_journey(OPTIONS).steps)
+    return open_case(load_ramp(folder), ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill)
 
 
 def test_records_of_another_ramp_are_seen(tmp_path: Path) -> None:
@@ -145,7 +153,7 @@ def test_records_of_another_ramp_are_seen(tmp_path: Path) -> None:
     evidence = replace(evidence, samples=np.concatenate([evidence.samples, stranger]))
 
     assert "records of this ramp only" in broken(
-        open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps)
+        open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill)
     )
 
 
@@ -156,7 +164,9 @@ def test_an_arrival_due_at_another_time_is_seen(tmp_path: Path) -> None:
     moved["intended"][7] += 2_000
     evidence = replace(evidence, arrivals=moved)
 
-    assert broken(open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps)) == {"schedule kept"}
+    assert broken(open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill)) == {
+        "schedule kept"
+    }
 
 
 def test_cpu_is_seen_over_any_ten_seconds_of_the_judged_window_only(tmp_path: Path) -> None:
@@ -165,7 +175,9 @@ def test_cpu_is_seen_over_any_ten_seconds_of_the_judged_window_only(tmp_path: Pa
     for first, is_seen in ((0, False), (20, True)):
         busy = vitals.copy()
         busy["cpu"][first : first + (5 if first == 0 else 10)] = 1.0
-        case = open_case(replace(evidence, vitals={0: busy}), parse(), Ramp().plan, make_journey(OPTIONS).steps)
+        case = open_case(
+            replace(evidence, vitals={0: busy}), parse(), Ramp().plan, make_journey(OPTIONS).steps, 600_000
+        )
         assert ("generator CPU" in broken(case)) is is_seen
 
 
@@ -178,7 +190,7 @@ def test_the_controller_may_be_what_is_busy(tmp_path: Path) -> None:
 def test_a_generator_without_vitals_cannot_be_trusted_with_time(tmp_path: Path) -> None:
     ramp = Ramp()
     evidence = replace(ramp.evidence(tmp_path), vitals={0: np.empty(0, VITAL)})
-    case = open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps)
+    case = open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill)
 
     assert {"vitals", "Little's law"} <= broken(case)
 
@@ -215,3 +227,51 @@ def test_a_curve_has_no_warm_up_and_no_steady_state(tmp_path: Path) -> None:
 
     assert all(finding.holds for finding in findings.values())
     assert findings["warm-up"].observed == "a curve is judged whole"
+
+
+def test_the_vitals_of_a_second_are_taken_a_little_after_its_end_and_still_are_its_own(tmp_path: Path) -> None:
+    evidence = Ramp().evidence(tmp_path)
+    outside, inside = 4, 64  # the seconds 4 to 5 and 64 to 65 of a window from 5 s to 65 s
+    for second, is_seen in ((outside, False), (inside, True)):
+        vitals = evidence.vitals[0].copy()
+        vitals["at"] += 3_000_000
+        vitals["in_flight"][second] = 10_000
+        case = open_case(
+            replace(evidence, vitals={0: vitals}), parse(), Ramp().plan, make_journey(OPTIONS).steps, 600_000
+        )
+
+        assert ("Little's law" in broken(case)) is is_seen
+
+
+def resumed(ramp: Ramp, folder: Path) -> Case:
+    """Return the case of a ramp that was cut off 30 s into its schedule, and whose rest came a minute later."""
+    evidence = replace(
+        ramp.evidence(folder),
+        cut_at=(30.0,),
+        offsets=(60.0,),
+        carried={"arrivals": 100, "samples": 400, "ledger": 200},
+        replayed=np.arange(100, 120),
+    )
+    return open_case(evidence, ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill)
+
+
+def test_a_peak_in_two_parts_is_no_peak(tmp_path: Path) -> None:
+    ramp = Ramp(controller={"issued": 6_400, "merged_samples": 25_600}, worker={"samples": 25_600, "ledger": 12_800})
+    findings = {finding.rule: finding for finding in judge_soundness(resumed(ramp, tmp_path))}
+
+    assert {rule for rule, finding in findings.items() if not finding.holds} == {"uninterrupted", "in one piece"}
+    assert findings["uninterrupted"].observed == (
+        "cut off 30 s into its schedule and resumed, the rest 60 s after its time; 100 arrivals before, "
+        "at most 20 begun anew"
+    )
+
+
+def test_a_curve_may_be_played_in_two_parts(tmp_path: Path) -> None:
+    ramp = Ramp(scenario=CURVE)
+    sound = case_of(ramp, tmp_path / "sound")
+    (worker,) = sound.workers
+    left = {"samples": int(worker["samples"]) - 400, "ledger": int(worker["ledger"]) - 200}
+    changes = {"issued": ramp.plan.count - 100, "merged_samples": left["samples"]}
+    parts = resumed(Ramp(scenario=CURVE, controller=changes, worker=left), tmp_path / "parts")
+
+    assert broken(parts) == broken(sound)

@@ -177,3 +177,32 @@ def test_the_exit_code_is_that_of_the_worst_ramp(verdicts: list[Verdict], code: 
 
 def test_the_ministry_reads_its_own_words() -> None:
     assert [verdict.indonesian for verdict in Verdict] == ["LAYAK", "BELUM TERBUKTI", "TIDAK LAYAK"]
+
+
+def test_a_note_that_does_not_hold_is_shown_and_decides_nothing() -> None:
+    verdict, reasons = combine([finding("note", False)], [objective("timing", GREEN)], ledger(GREEN))
+
+    assert verdict is GREEN
+    assert reasons == ("every objective holds with its pessimistic bound, and every acknowledged write is stored",)
+
+
+def test_what_the_ledger_says_is_told_whole() -> None:
+    said = dataclasses.replace(ledger(RED), reasons=("3 writes lost", "1 write duplicate"))
+
+    assert combine([], [objective("timing", GREEN)], said)[1] == ("3 writes lost; 1 write duplicate",)
+    assert combine([], [objective("timing", GREEN)], dataclasses.replace(said, reasons=()))[1] == ("integrity",)
+
+
+def test_nothing_judged_says_so() -> None:
+    verdict, reasons = combine([], [], dataclasses.replace(ledger(GREEN), reasons=()))
+
+    assert (verdict, reasons) == (OPEN, ("no objective was judged",))
+
+
+def test_a_failure_that_may_be_the_generator_s_own_is_not_told_as_the_system_s() -> None:
+    accused = objective("success", RED, OPEN)
+
+    verdict, reasons = combine([finding("accusing", False)], [accused], ledger(GREEN))
+
+    assert verdict is OPEN
+    assert reasons[1:] == ("no time can be judged: the generator may have been what was slow",)

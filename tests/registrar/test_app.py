@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -293,3 +294,19 @@ def test_the_lab_header_names_every_defect() -> None:
     assert lab_header([]) == b"on"
     assert lab_header(["slow", "stall"]) == b"on; defect=slow,stall"
     assert LAB_TOKEN
+
+
+@in_loop
+async def test_the_consent_is_the_file_as_it_is_now(laboratory: Laboratory, tmp_path: Path) -> None:
+    path, address = tmp_path / "consent.json", "/.well-known/prakerja-load.json"
+    async with laboratory(consent=path) as lab:
+        before = await lab.send("GET", address)
+        path.write_text('{"max_rps": 1}')
+        there = await lab.send("GET", address)
+        path.unlink()
+        after = await lab.send("GET", address)
+    async with laboratory() as without:
+        never = await without.send("GET", address)
+
+    assert [answer.status for answer in (before, there, after, never)] == [404, 200, 404, 404]
+    assert there.json() == {"max_rps": 1}

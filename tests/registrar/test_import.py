@@ -54,8 +54,9 @@ async def test_an_imported_person_logs_in_and_joins_at_once(laboratory: Laborato
         "test_passed": True,
         "joined": [1],
     }
-    assert rows[0] == {"kind": "join-wave", "key": Person(1).key("join-wave"), "wave": 1}
+    assert rows[0] == {"kind": "join-wave", "key": Person(1).key("join-wave"), "owner": Person(1).email, "wave": 1}
     assert (rows[-1]["rows"], rows[-1]["accounts"], rows[-1]["imported"]) == (1, 3, 3)
+    assert rows[-1]["before"] == 3
 
 
 @in_loop

@@ -40,6 +40,7 @@ async def test_the_export_is_what_was_acknowledged(laboratory: Laboratory) -> No
     by_kind = {row.pop("kind"): row for row in rows}
     assert list(by_kind) == list(STEPS)
     assert {kind: row.pop("key") for kind, row in by_kind.items()} == {kind: person.key(kind) for kind in STEPS}
+    assert {row.pop("owner") for row in by_kind.values()} == {person.email}
     ktp = picture("ktp", person)
     assert by_kind["create-account"] == {"full_name": "Siti Rahayu", "email": person.email}
     assert by_kind["confirm-email"] == {"email": person.email}

