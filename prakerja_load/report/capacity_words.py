@@ -97,9 +97,9 @@ def doubts(judged: CapacityJudgement) -> tuple[str, ...]:
     told = []
     for rate in interval.undecided:
         here = [step for step in judged.steps if step.rate == rate]
-        is_bound = any(step.is_generator_bound for step in here)
-        why = next((text for step in reversed(here) for text in (step.doubts or step.reasons)), "")
-        what = "not reached by this generator" if is_bound else "undecided twice"
+        bound = [step for step in here if step.is_generator_bound]
+        why = next((text for step in reversed(bound or here) for text in (step.doubts or step.reasons)), "")
+        what = "not reached by this generator" if bound else "undecided twice"
         told.append(f"{rate_text(rate)} arrivals/s: {what}: {why}")
     told += [f"{rate_text(rate)} arrivals/s did not pass once and was not repeated" for rate in interval.unrepeated]
     told += [f"{rate_text(rate)} arrivals/s passed one time and not another" for rate in interval.unsteady]

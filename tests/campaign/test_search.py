@@ -22,7 +22,7 @@ def found(reports: Path) -> tuple[Path, dict[str, Any]]:
 
 def test_ctrl_c_ends_a_search_with_what_is_proven_so_far(tmp_path: Path) -> None:
     process = begin("capacity", *SMOKE, "--reports", tmp_path)
-    read_until(process, "holding")
+    read_until(process, "warming up")
     process.send_signal(signal.SIGINT)
     out = process.communicate(timeout=120)[0]
     folder, said = found(tmp_path)

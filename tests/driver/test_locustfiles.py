@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ramp_rig import ROOT
-from stock_rig import counts, finish, locust
+from stock_rig import counts, finish, free_port, locust
 from tiny_system import TinySystem
 
 Opener = Callable[..., TinySystem]
@@ -44,11 +44,13 @@ class Command:
 def commands(tmp_path_factory: pytest.TempPathFactory, tiny_system: Opener) -> dict[str, Command]:
     """Return four commands that ran at once."""
     ours = ("-f", "locustfiles/registration.py")
+    number = str(free_port())  # Locust's own may belong to somebody else's master
+    port = ("--master-port", number, "--master-bind-port", number)
     json_file = tmp_path_factory.mktemp("json") / "out"
     html_file = tmp_path_factory.mktemp("alone") / "out.html"
     begun = {
         "alone": Command(html_file.parent, tiny_system(), *ours, "--html", str(html_file), "--csv-full-history"),
-        "with processes": Command(tmp_path_factory.mktemp("two"), tiny_system(0.05), *ours, "--processes", "2"),
+        "with processes": Command(tmp_path_factory.mktemp("two"), tiny_system(0.05), *ours, "--processes", "2", *port),
         "with run time": Command(tmp_path_factory.mktemp("time"), tiny_system(0.05), *ours, "-t", "10s", hold="60s"),
         "exploratory": Command(
             json_file.parent,

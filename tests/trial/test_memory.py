@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from prakerja_load.driver.guard import authorize
 from prakerja_load.evidence.memory import read_memory
 from prakerja_load.trial.memory import MemoryWatch
 from prakerja_load.trial.system import System
@@ -59,11 +60,11 @@ def test_a_system_tells_its_memory_or_none(
     monkeypatch.setattr(Target, "status", status)
     monkeypatch.setattr(Target, "page", page)
 
-    assert System(url, "").memory() == rss
+    assert System(url, authorize(url), "").memory() == rss
 
 
 def test_a_system_that_is_gone_tells_none(url: str) -> None:
-    assert System("http://127.0.0.1:9", "").memory() is None
+    assert System("http://127.0.0.1:9", authorize("http://127.0.0.1:9"), "").memory() is None
 
 
 def test_answers_are_written_down_with_their_instants_until_the_end(tmp_path: Path) -> None:

@@ -214,9 +214,11 @@ def test_its_locustfile_is_a_locustfile_and_the_exploratory_one_plays_it_too(
     theirs = ["--host", losing.url, "--csv", str(tmp_path / "theirs"), "-u", "1"]
     open_ = locust(tmp_path, tmp_path / "locustfile.py", *mine)
     closed = locust(tmp_path, ROOT / "locustfiles" / "exploratory.py", *theirs)
-    found = counts(open_, tmp_path / "mine_stats.csv")
-    wait_until(lambda: losing.count("auth_user") >= before_too + 3, lambda: closed.poll() is None)
-    closed.send_signal(signal.SIGINT)
+    try:
+        found = counts(open_, tmp_path / "mine_stats.csv")
+        wait_until(lambda: losing.count("auth_user") >= before_too + 3, lambda: closed.poll() is None)
+    finally:
+        closed.send_signal(signal.SIGINT)
     explored = counts(closed, tmp_path / "theirs_stats.csv")
 
     assert healthy.count("auth_user") - before == found["01 sign-up-form"] == 14
