@@ -54,6 +54,7 @@ async def test_the_export_is_what_was_acknowledged(laboratory: Laboratory) -> No
         "kind": "end",
         "rows": 9,
         "accounts": 1,
+        "before": 0,
         "imported": 0,
         "joined": {"1": 1},
         "quota": {"1": 200_000_000},
