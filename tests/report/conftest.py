@@ -16,6 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import example_run
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is drawn depend on the test's own streams, not on the terminal that runs the tests."""
+    monkeypatch.setenv("TERM", "xterm")
+
+
 @pytest.fixture(scope="session")
 def run() -> RunJudgement:
     return example_run.run()
