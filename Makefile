@@ -47,6 +47,7 @@ lint: .venv/.dev ## format, lint, types
 bench: .venv/.dev ## speed tables, server on one core and generator on the other
 	@.venv/bin/python benchmarks/generators.py
 	@.venv/bin/python benchmarks/registrar.py
+	@.venv/bin/python benchmarks/controller.py
 
 truth: .venv/.dev ## what load tools report of a known stall, beside the truth
 	@.venv/bin/python benchmarks/truth.py

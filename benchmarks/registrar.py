@@ -1,10 +1,13 @@
 """CPU per created account: the registrar, the usual way (FastAPI + SQLAlchemy), and its own server with no store.
 
-    python benchmarks/registrar.py [--rounds 5] [--seconds 10] [--connections 64]
+    python benchmarks/registrar.py [--rounds 5] [--seconds 10] [--connections 64] [--postgresql]
 
 Needs `wrk` (Debian: apt-get install wrk). The server is pinned to one core and wrk to another; a round runs every
 server once, in turn, on a fresh store. Cost is the user and system time of the server's processes ÷ the accounts that
 wrk saw created. The usual way answers next to nothing at 64 connections, so it gets the 8 it is best at.
+
+With --postgresql: one and two registrars on one database of a PostgreSQL started for it (Debian: postgresql), fsync on,
+a wrk for each registrar. Nothing is pinned, since four kinds of processes share the cores; the cost is told apart.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from generators import ROOT, cpu_of, processes_below
 
@@ -73,34 +77,112 @@ def free_port() -> int:
 
 def measure(command: list[str], port: int, seconds: int, connections: int, cores: tuple[int, int]) -> Result:
     """Run one server under wrk."""
-    server = subprocess.Popen(
+    server = _start(command, {cores[0]})
+    try:
+        _wait_for(port, server)
+        used = cpu_of(processes_below(server.pid))
+        load = _wrk(port, seconds, connections, {cores[1]})
+        created, failed, rate, p99 = _said_by(load)
+        used = cpu_of(processes_below(server.pid)) - used
+    finally:
+        _end(server)
+    return Result(used / max(created, 1), rate, p99, failed)
+
+
+def measure_together(cluster: Any, processes: int, seconds: int, connections: int) -> tuple[Result, float]:
+    """Run registrars on one new database; return what they did together, and PostgreSQL's CPU an account."""
+    every_core = os.sched_getaffinity(0)
+    url = cluster.new_database()
+    ports = [free_port() for _ in range(processes)]
+    command = [sys.executable, "-m", "prakerja_load.registrar", "--database", url, "--port"]
+    servers = [_start([*command, str(port)], every_core) for port in ports]
+    try:
+        for port, server in zip(ports, servers, strict=True):
+            _wait_for(port, server)
+        database = int((cluster.data / "postmaster.pid").read_text().split()[0])
+        before = _used_by(*(server.pid for server in servers)), _used_by(database)
+        loads = [_wrk(port, seconds, connections // processes, every_core, who) for who, port in enumerate(ports)]
+        said = [_said_by(load) for load in loads]
+        used = _used_by(*(server.pid for server in servers)) - before[0], _used_by(database) - before[1]
+    finally:
+        for server in servers:
+            _end(server)
+    created = max(sum(one[0] for one in said), 1)
+    result = Result(
+        used[0] / created, sum(one[2] for one in said), max(one[3] for one in said), sum(one[1] for one in said)
+    )
+    return result, used[1] / created
+
+
+def compare_processes(rounds: int, seconds: int, connections: int) -> None:
+    """Print what one and two registrars do on one PostgreSQL database."""
+    sys.path.insert(0, str(ROOT / "tests" / "registrar" / "contract"))
+    from cluster import Cluster, programs
+
+    found = programs()
+    if found is None:
+        raise SystemExit("needs PostgreSQL's programs: apt-get install postgresql")
+    cluster = Cluster(found)
+    try:
+        results: dict[int, list[tuple[Result, float]]] = {1: [], 2: []}
+        for _ in range(rounds):
+            for processes, measured in results.items():
+                measured.append(measure_together(cluster, processes, seconds, connections))
+    finally:
+        cluster.remove()
+    print(f"{rounds} rounds of {seconds} s, registrars, PostgreSQL and wrk on {len(os.sched_getaffinity(0))} cores")
+    print("| registrars | accounts/s, median (min–max) | CPU µs/account | of PostgreSQL | p99 ms | failed |")
+    print("|---|---|---|---|---|---|")
+    for processes, measured in results.items():
+        rates = [result.rate for result, _ in measured]
+        print(
+            f"| {processes} | {statistics.median(rates):.0f} ({min(rates):.0f}–{max(rates):.0f}) "
+            f"| {statistics.median(result.cost for result, _ in measured) * 1e6:.0f} "
+            f"| {statistics.median(theirs for _, theirs in measured) * 1e6:.0f} "
+            f"| {statistics.median(result.p99 for result, _ in measured) * 1e3:.1f} "
+            f"| {sum(result.failed for result, _ in measured)} |"
+        )
+
+
+def _used_by(*pids: int) -> float:
+    return sum(cpu_of(processes_below(pid)) for pid in pids)
+
+
+def _start(command: list[str], cores: set[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         cwd=ROOT,
         env={**os.environ, "PRAKERJA_LAB_TOKEN": "a-token-for-the-benchmark", "PYTHONPATH": str(ROOT)},
         start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
-    try:
-        _wait_for(port, server)
-        used = cpu_of(processes_below(server.pid))
-        wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT)]
-        said = subprocess.run(
-            [*wrk, f"http://127.0.0.1:{port}"],
-            capture_output=True,
-            text=True,
-            check=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {cores[1]}),
-        ).stdout
-        used = cpu_of(processes_below(server.pid)) - used
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def _wrk(port: int, seconds: int, connections: int, cores: set[int], who: int = 0) -> subprocess.Popen[str]:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT)]
+    return subprocess.Popen(
+        [*command, f"http://127.0.0.1:{port}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "WHO": str(who)},
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+
+
+def _said_by(load: subprocess.Popen[str]) -> tuple[int, int, float, float]:
+    """Wait for wrk and return accounts created, requests failed, accounts/s, p99."""
+    said, _ = load.communicate()
     found = re.search(r"created (\d+) failed (\d+) seconds ([\d.]+) p99 ([\d.]+)", said)
     if found is None:
         raise SystemExit(said)
-    created, failed = int(found[1]), int(found[2])
-    return Result(used / max(created, 1), created / float(found[3]), float(found[4]), failed)
+    created = int(found[1])
+    return created, int(found[2]), created / float(found[3]), float(found[4])
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
@@ -121,9 +203,13 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=10)
     options.add_argument("--connections", type=int, default=64)
+    options.add_argument("--postgresql", action="store_true", help="one and two registrars on PostgreSQL instead")
     chosen = options.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("needs wrk: apt-get install wrk")
+    if chosen.postgresql:
+        compare_processes(chosen.rounds, chosen.seconds, chosen.connections)
+        return
     available = sorted(os.sched_getaffinity(0))
     cores = (available[0], available[-1])
     with tempfile.TemporaryDirectory() as name:

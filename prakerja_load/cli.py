@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from prakerja_load import __version__
 from prakerja_load.errors import PrakerjaLoadError
@@ -28,6 +29,7 @@ Exit codes:
 
 RUN_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 SCENARIO_FILE = click.Path(dir_okay=False, path_type=Path)
+FOR_RESUMING = ("--resume", "--redo", "--exit-zero", "--controller")
 
 
 class Verbs(click.Group):
@@ -84,7 +86,6 @@ def serve(context: click.Context, port: int, database: str) -> None:
 
     Further options are the registrar's own: python -m prakerja_load.registrar --help.
     """
-
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--database", database, *context.args]
     os.execv(sys.executable, [sys.executable, "-m", "prakerja_load.registrar", *arguments])  # noqa: S606 (our own module)
 
@@ -102,6 +103,15 @@ def plan(scenario: Path, settings: tuple[str, ...], target: str | None) -> None:
     for line in planning.lines(made):
         click.echo(line)
     planning.refuse_undecidable(made, str(scenario))
+
+
+def _refuse_idle(context: click.Context, *, is_resumed: bool) -> None:
+    """Raise UsageError for options that would change nothing: a run is finished as it was begun."""
+    told = {one.opts[0]: context.get_parameter_source(str(one.name)) for one in context.command.params}
+    given = [name for name, source in told.items() if source == ParameterSource.COMMANDLINE]
+    idle = [name for name in given if (name not in FOR_RESUMING if is_resumed else name == "--redo")]
+    if idle:
+        raise click.UsageError(f"got {', '.join(idle)}, allowed: {'not ' * is_resumed}beside --resume RUN")
 
 
 @verbs.command()
@@ -137,6 +147,7 @@ def run(  # noqa: PLR0917 (click passes one argument an option)
 
     if (scenario is None) == (resume is None):
         raise click.UsageError("give a scenario file, or --resume RUN, not both")
+    _refuse_idle(click.get_current_context(), is_resumed=resume is not None)
     if workers is not None:
         settings = (*settings, f"load.workers={workers}")
     if tolerate_worker_loss:

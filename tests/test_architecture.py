@@ -41,7 +41,6 @@ DOORS = {
     "jinja2": {"report"},
     "rich": {"report"},
     "apsw": {"registrar"},
-    "uvicorn": {"registrar"},
     "argon2": {"registrar"},
     "uvloop": {"driver", "registrar"},
     "httptools": {"driver", "registrar"},
@@ -135,7 +134,7 @@ def loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize("statement", [f"import prakerja_load{name}" for name in ("", ".cli", ".scenario")])
 def test_the_light_paths_load_neither_locust_nor_pandas(statement: str) -> None:
-    heavy = {"locust", "gevent", "pandas", "matplotlib", "faker", "rich", "uvicorn", "apsw"}
+    heavy = {"locust", "gevent", "pandas", "matplotlib", "faker", "rich", "apsw"}
 
     assert not loaded_by(statement) & heavy
 

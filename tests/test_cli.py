@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import socket
+import tomllib
 import urllib.request
 from pathlib import Path
 
@@ -77,6 +79,18 @@ def test_init_writes_a_scenario_that_can_reach_a_verdict(tmp_path: Path) -> None
     assert (tmp_path / "locustfile.py").exists()
 
 
+def test_what_init_leaves_commented_out_is_a_scenario_once_it_is_not(tmp_path: Path) -> None:
+    assert command("init", tmp_path).code == 0
+    lines = (tmp_path / "scenario.toml").read_text().splitlines()
+    optional = [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in lines]
+    assert optional != lines
+
+    read = tomllib.loads("\n".join(optional))
+
+    assert read["target"]["authorized_by"]
+    assert read["stored"][0].keys() == {"step", "sql", "query", "key"}
+
+
 def test_init_overwrites_nothing_unless_forced(tmp_path: Path) -> None:
     command("init", tmp_path)
     (tmp_path / "scenario.toml").write_text("mine")
@@ -142,6 +156,28 @@ def test_run_wants_a_scenario_or_a_run_to_resume() -> None:
     assert command("run").code == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (("--set", "load.workers=2", "--target", "http://127.0.0.1:1"), "--target, --set"),
+        (("--workers", "2", "--undecidable"), "--workers, --undecidable"),
+        (("--ramp", "1", "--tolerate-worker-loss"), "--ramp, --tolerate-worker-loss"),
+    ],
+)
+def test_a_run_is_resumed_as_it_was_begun(given: tuple[str, ...], names: str, tmp_path: Path) -> None:
+    said = command("run", "--resume", tmp_path, *given)
+
+    assert said.code == 2
+    assert f"got {names}, allowed: not beside --resume RUN" in said.err
+
+
+def test_only_what_was_cut_off_is_done_again() -> None:
+    said = command("run", SCENARIOS / "smoke.toml", "--redo")
+
+    assert said.code == 2
+    assert "got --redo, allowed: beside --resume RUN" in said.err
+
+
 def test_a_ramp_that_is_not_there_is_refused(tmp_path: Path) -> None:
     said = command("run", SCENARIOS / "smoke.toml", "--ramp", "9", "--reports", tmp_path / "reports")
 
@@ -193,6 +229,15 @@ def test_workers_elsewhere_need_a_target_that_they_reach(tmp_path: Path) -> None
 
     assert said.code == 2
     assert "--target URL that the workers reach" in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_nobody_is_sent_to_log_in_whom_nobody_stored(tmp_path: Path) -> None:
+    elsewhere = ("--target", "http://127.0.0.1:1", "--reports", tmp_path)
+    said = command("run", SCENARIOS / "wave-11-2020.toml", *elsewhere)
+
+    assert said.code == 2
+    assert "journey.name: got returning-applicant for http://127.0.0.1:1 without PRAKERJA_LAB_TOKEN" in said.err
     assert not list(tmp_path.iterdir())
 
 

@@ -17,7 +17,7 @@ from prakerja_load import scenario
 from prakerja_load.errors import Problem, ScenarioError
 from prakerja_load.journey import funnel, photo
 from prakerja_load.journey.journeys import NAMES
-from prakerja_load.registrar.defects import STORED_STEPS, AnyDefect
+from prakerja_load.registrar.defect_catalog import STORED_STEPS, AnyDefect
 from prakerja_load.scenario import Behavior, JourneyChoice, Scenario
 from prakerja_load.scenario.laboratory import DEFECTS, OPTIONAL, STEPS
 from prakerja_load.scenario.values import JOURNEYS
@@ -405,6 +405,7 @@ def test_other_hosts_are_not_mistaken_for_the_real_system(host: str) -> None:
         "http://",
         "http://127.0.0.1:0",
         "http://127.0.0.1:x",
+        "http://127.0.0.1:65536",
         "http://[::1",
         "http://127.0.0.1/?q=1",
         "http://127.0.0.1/#x",

@@ -1,5 +1,5 @@
 -- wrk script: every request creates another account under a key of its own; answers other than 201 are failures.
-local seed = os.time()
+local seed = os.time() .. "-" .. (os.getenv("WHO") or "0")
 local count = 0
 local threads = {}
 failed, created = 0, 0

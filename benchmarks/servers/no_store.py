@@ -10,59 +10,61 @@ import asyncio
 import gc
 import itertools
 import socket
-from typing import Any
 
 import msgspec
-import uvicorn
+import uvloop
 
 from prakerja_load.registrar.acceptor import Acceptor
 from prakerja_load.registrar.messages import AccountCreated, NewAccount
 from prakerja_load.registrar.passwords import PasswordHasher
-from prakerja_load.registrar.protocol import BoundedProtocol
+from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.reply import Reply
+from prakerja_load.registrar.request import Request
+from prakerja_load.registrar.site import Site
 
-NUMBERS = itertools.count(1)
-PASSWORDS = PasswordHasher(8, 1)
 decode = msgspec.json.Decoder(NewAccount).decode
 encode = msgspec.json.Encoder().encode
 
 
-async def app(_scope: Any, receive: Any, send: Any) -> None:
-    """Answer every request as a created account."""
-    new = decode((await receive())["body"])
-    await PASSWORDS.hash(new.password)
-    body = encode(AccountCreated(next(NUMBERS), new.email))
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 201, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class StorelessApp:
+    """Answers every request as a created account."""
 
+    is_draining = False
 
-class Server(uvicorn.Server):
-    """uvicorn behind the registrar's acceptor."""
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._passwords = PasswordHasher(8, 1)
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
-        super().__init__(config)
-        self._acceptor = Acceptor(listener, lambda: BoundedProtocol(config, self.server_state, self.lifespan.state))
+    async def answer(self, request: Request) -> Reply:
+        """Return the reply that the registrar would give."""
+        new = decode(await request.read())
+        await self._passwords.hash(new.password)
+        return Reply(201, encode(AccountCreated(next(self._numbers), new.email)))
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._acceptor.start()
+    def refused(self, refusal: RefusalError) -> Reply:
+        """Return the reply to what is not a request."""
+        return Reply(refusal.status, refusal.body())
+
+    def head(self, reply: Reply, date: bytes, *, closes: bool, is_chunked: bool = False) -> bytes:
+        """Return status line and headers."""
+        start = b"HTTP/1.1 %d Created\r\ncontent-type: application/json\r\n" % reply.status
+        assert not is_chunked
+        ending = b"connection: close\r\n\r\n" if closes else b"\r\n"
+        return b"%b%bcontent-length: %d\r\n%b" % (start, date, len(reply.body), ending)
 
 
 async def serve(port: int) -> None:
     """Serve until killed."""
     listener = socket.create_server(("127.0.0.1", port), backlog=4096)
     listener.setblocking(False)
+    Acceptor(listener, Site(StorelessApp(), read_timeout=20, keep_alive=300).connect).start()
     gc.freeze()
     gc.set_threshold(10_000, 10, 500)
-    config = uvicorn.Config(
-        app, http=BoundedProtocol, ws="none", lifespan="off", interface="asgi3", log_level="error", access_log=False
-    )
-    config.load()
-    await Server(config, listener).serve(sockets=[])
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser()
     options.add_argument("--port", type=int, required=True)
-    with asyncio.Runner(loop_factory=uvicorn.Config(app, loop="uvloop").get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(options.parse_args().port))

@@ -85,6 +85,8 @@ class Client:
         self.troubles: Counter[str] = Counter()
         """What kept answers from coming, and how often; a closed list for people."""
         self.patience = round(patience * SECOND_NS)
+        self.heads: dict[bytes, tuple[int, int, bool]] = {}
+        """Heads of answers as they came: status, length of the body, whether the connection is kept."""
         self.waiting: dict[Line, Nanoseconds] = {}  # deadlines; rising, because patience is the same for all
         self.timer: asyncio.Handle | None = None
         self._opening: dict[asyncio.Task[None], Connection] = {}
@@ -203,20 +205,21 @@ class Line:
         """Tell whether the answer has no body whatever its headers say."""
         return self._request is not None and self._request.method == "HEAD"
 
-    def ask(self, request: Request, respond: Respond) -> None:
-        """Send a request; `respond` gets the response, or what kept it from coming."""
+    def ask(self, request: Request, respond: Respond, now: Nanoseconds | None = None) -> None:
+        """Send a request; `respond` gets the response, or what kept it from coming. `now` saves a look at the clock."""
         client = self._client
+        write = client.write
         try:
-            self.payload = payload = client.write(request)
+            self.payload = payload = write(request)
         except ValueError as mistake:  # a token of the target's making that no header can carry
             client.note(f"a request that cannot be written: {mistake}")
             respond(_FAILED[Outcome.MALFORMED])
             return
         self._request, self.respond = request, respond
         self.is_curious = (
-            request.wants_headers or client.write.accepts_gzip or bool(request.headers) or request.method == "HEAD"
+            request.wants_headers or write.accepts_gzip or request.headers != () or request.method == "HEAD"
         )
-        client.waiting[self] = client.clock() + client.patience
+        client.waiting[self] = (client.clock() if now is None else now) + client.patience
         if client.timer is None:
             client.timer = client.loop.call_later(client.patience / SECOND_NS, client.lose_patience)
         connection = self.connection

@@ -1,7 +1,8 @@
 """One connection and the exchange under way on it: bytes to the target at once, its answer by way of httptools.
 
-What a short answer in one piece needs is kept to a minimum: its head is read a second time only where somebody asks
-for headers, the body is encoded, or the target sheds.
+What a short answer in one piece needs is kept to a minimum. Its head is read a second time only where somebody asks
+for headers, the body is encoded, or the target sheds. A target says the same few heads over and over: what httptools
+made of one is remembered, and whoever brings the same bytes again, with a body of the length they state, is not parsed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from prakerja_load.driver.client import Client, Line
 
 HEAD_LIMIT = 64 * 1024  # bytes before the body
+HEADS_KEPT = 1024  # of a target that puts the time into each, those of some seconds
 BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes, decoded
 
 
@@ -95,11 +97,17 @@ class Connection(asyncio.Protocol):
         self.send(self.line.payload)
 
     def data_received(self, data: bytes) -> None:
-        parser = self._parser
-        if self.line is None or parser is None:  # nobody asked
+        line, parser = self.line, self._parser
+        if line is None or parser is None:  # nobody asked
             self._retire()
             self.abort()
             return
+        if not self._head and not line.is_curious:
+            end = data.find(END_OF_HEAD) + 4
+            known = self.client.heads.get(data[:end])
+            if known is not None and known[1] == len(data) - end:
+                self._hand_over(line, Response(known[0], data[end:]), known[2])
+                return
         try:
             parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -133,12 +141,12 @@ class Connection(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         body = self._body
         if not body:
-            self._body = part
+            self._body = body = part
         else:
             if type(body) is bytes:
                 body = self._body = bytearray(body)
             body += part
-        if len(self._body) > BODY_LIMIT:
+        if len(body) > BODY_LIMIT:
             raise ValueError("the body is too large")
 
     def on_message_complete(self) -> None:
@@ -178,7 +186,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, data: bytes) -> None:
         """Hand the answer over; `data` is its last piece."""
-        line, client, status = self.line, self.client, self._status
+        line, status = self.line, self._status
         assert line is not None
         body = self._body
         if type(body) is not bytes:
@@ -196,23 +204,37 @@ class Connection(asyncio.Protocol):
             except UNREADABLE:
                 self._break()
                 return
-        self.line = None
+        elif not self._head:
+            self._remember(data, len(body))
         if self._head:
-            self._head, self._interim = b"", 0
-        elif self._interim:
-            self._interim = 0
+            self._head = b""
+        self._interim = 0
         self._body = b""
-        self._is_fresh = self._is_complete = False
+        self._is_complete = False
+        headers = headers if line.wants_headers else ()
+        self._hand_over(line, Response(status, body, retry_after, None, headers), self._is_kept)
+
+    def _remember(self, data: bytes, length: int) -> None:
+        """Remember what the parser made of the head of an answer that came in one piece, its body as it is."""
+        end, heads = data.find(END_OF_HEAD) + 4, self.client.heads
+        if len(data) - end == length and not self._interim:
+            if len(heads) >= HEADS_KEPT:
+                heads.clear()
+            heads[data[:end]] = self._status, length, self._is_kept
+
+    def _hand_over(self, line: Line, response: Response, is_kept: bool) -> None:
+        """Let go of the line and answer it."""
+        self.line = None
+        self._is_fresh = False
+        client = self.client
         client.waiting.pop(line, None)
-        if not self._is_kept:
+        if not is_kept:
             line.connection = None
             self.close()
         elif client.idle is not None:
             line.connection = None
             client.idle.append(self)
-        line.answer(
-            Response(status, body, retry_after, None, headers if line.is_curious and line.wants_headers else ())
-        )
+        line.answer(response)
 
     def _break(self) -> None:
         """Give the connection up because what came over it is no answer."""

@@ -83,12 +83,12 @@ class CheckedConnection(http.client.HTTPConnection):
 
     def __init__(self, target: Target, timeout: Seconds, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(target.host, target.port, timeout=timeout)
-        self._target, self._tls, self._seconds = target, tls, timeout
+        self._target, self._tls = target, tls
         self.default_port = _PORTS[target.scheme]  # which the Host header leaves out
 
     def connect(self) -> None:
         """Connect; raises OSError."""
-        plain = socket.create_connection((self._target.addresses[0], self._target.port), self._seconds)
+        plain = socket.create_connection((self._target.addresses[0], self._target.port), self.timeout)
         if self._tls is None:
             self.sock = plain
             return

@@ -14,7 +14,9 @@ from prakerja_load.journey.answer import read
 from prakerja_load.journey.step import Answer, Ending, Outcome, Pause, Request, Response, Script
 from prakerja_load.units import SECOND_NS, Nanoseconds
 
-_INTENT, _EXPECTED = LedgerState.INTENT, Outcome.REJECTED  # looked up once
+# looked up once: each look at a member costs as much as a call
+_OK, _EXPECTED, _SHED, _ERROR = Outcome.OK, Outcome.REJECTED, Outcome.SHED, Outcome.ERROR
+_INTENT, _ACKNOWLEDGED = LedgerState.INTENT, LedgerState.ACKNOWLEDGED
 _UNDECIDED = frozenset({408, 409})  # an error with one of these does not say that nothing was stored
 
 
@@ -51,6 +53,7 @@ class LiveRegistrant:
         "_request",
         "_resume_at",
         "_script",
+        "_send",
         "_started",
         "_think",
         "index",
@@ -60,7 +63,7 @@ class LiveRegistrant:
     )
 
     def __init__(self, around: Surroundings, script: Script, index: int, meant: int, intended: Nanoseconds) -> None:
-        self._around, self._script = around, script
+        self._around, self._script, self._send = around, script, script.send
         self.index, self.meant, self.intended = index, meant, intended
         self.started: Nanoseconds = -1
         self._line = around.client.line(index)
@@ -88,7 +91,7 @@ class LiveRegistrant:
 
     def _advance(self, answer: Answer | None) -> None:
         try:
-            move = self._script.send(answer)
+            move = self._send(answer)
         except StopIteration as end:
             if isinstance(end.value, Ending):
                 self._leave(end.value)
@@ -121,7 +124,7 @@ class LiveRegistrant:
             attempt = self._attempts.get(step.number, 0)
             around.recorder.ledger(self.index, step.number, attempt, _INTENT, 0, now)
         around.in_system.change(1, now)
-        self._line.ask(request, self._respond)
+        self._line.ask(request, self._respond, now)
 
     def _respond(self, response: Response) -> None:
         around, request = self._around, self._request
@@ -143,13 +146,13 @@ class LiveRegistrant:
     def _take_down(
         self, request: Request, outcome: int, status: int, now: Nanoseconds, fate: LedgerState | None
     ) -> None:
-        around, step, attempts = self._around, request.step, self._attempts
-        number = step.number
+        around, number, attempts = self._around, request.step.number, self._attempts
         attempt = attempts.get(number, 0)
         attempts[number] = attempt + 1
         if number not in around.methods:
             around.methods[number] = request.method
-        around.recorder.sample(
+        recorder = around.recorder
+        recorder.sample(
             self.index,
             number,
             attempt,
@@ -161,8 +164,8 @@ class LiveRegistrant:
             self._started,
             now,
         )
-        if fate is not None and step.is_stored:
-            around.recorder.ledger(self.index, number, attempt, fate, status, now)
+        if fate is not None and request.step.is_stored:
+            recorder.ledger(self.index, number, attempt, fate, status, now)
 
     def _fail(self, fault: Exception) -> None:
         """Leave because the script itself went wrong."""
@@ -192,12 +195,12 @@ def fate_of(request: Request, answer: Answer) -> LedgerState:
     Where only a "no" is right, whatever is no "no" leaves a write that must not be stored, a success most of all.
     """
     outcome = answer.outcome
-    if outcome == Outcome.OK:
-        return LedgerState.ACKNOWLEDGED
-    if outcome == Outcome.REJECTED:
+    if outcome == _OK:
+        return _ACKNOWLEDGED
+    if outcome == _EXPECTED:
         return LedgerState.REJECTED
-    if outcome == Outcome.SHED:
+    if outcome == _SHED:
         return LedgerState.NOT_DONE
-    if outcome == Outcome.ERROR and 400 <= answer.status < 500 and answer.status not in _UNDECIDED:
+    if outcome == _ERROR and 400 <= answer.status < 500 and answer.status not in _UNDECIDED:
         return LedgerState.NOT_DONE
     return LedgerState.IN_DOUBT if request.ok else LedgerState.FORBIDDEN

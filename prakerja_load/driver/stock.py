@@ -112,10 +112,11 @@ class Lead:
         )
         self._over = over
         self._task = task
+        self._planned = task.rate * forecast(task.make_journey(task.population())).requests
         self._target = guard.authorize(
             task.target_url,
             authorized_by=task.authorized_by,
-            planned=task.rate * forecast(task.make_journey(task.population())).requests,
+            planned=self._planned,
             authorities=task.authorities,
         )
         guard.reach(self._target, authorities=task.authorities)
@@ -134,10 +135,10 @@ class Lead:
         gevent.spawn(self._over)
 
     def _check(self) -> None:
-        task = self._task
+        task, planned = self._task, self._planned
 
         def ask() -> None:
-            guard.recheck(self._target, authorized_by=task.authorized_by, planned=0.0, authorities=task.authorities)
+            guard.recheck(self._target, authorized_by=task.authorized_by, planned=planned, authorities=task.authorities)
 
         watch_consent(self._target, ask, lambda why: self.conductor.stop(why, 0.0))
 
@@ -157,10 +158,18 @@ def chosen_scenario() -> Scenario:
     return load_scenario(Path(os.environ.get(SCENARIO, "scenarios/smoke.toml")))
 
 
+def chosen_ramp(scenario: Scenario) -> int:
+    """Return the number of the ramp that the environment names, counted from 1; raises UsageError."""
+    given = os.environ.get(RAMP, "1")
+    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= len(scenario.ramps):
+        raise UsageError(f"{RAMP}: got {given!r}, allowed: 1 to {len(scenario.ramps)}")
+    return int(given)
+
+
 def ask_of(task: Assignment) -> Ask:
     """Return what an assignment of the chosen scenario asks for."""
     scenario = chosen_scenario()
-    registrants = scenario.ramps[int(os.environ.get(RAMP, "1")) - 1].registrants
+    registrants = scenario.ramps[chosen_ramp(scenario) - 1].registrants
     steps = task.make_journey(task.population()).steps
     last = max(step.number for step in steps if step.is_gated)
     return Ask(task.name, registrants, task.rate, task.hold, last, scenario.objectives)
@@ -174,7 +183,7 @@ def assign(host: str | None, workers: int) -> Assignment:
         raise UsageError(f"no target: give --host, {TARGET} or the scenario's target.url")
     options = _journey_options(scenario, url)
     load = scenario.load
-    plan = plan_ramp(scenario, int(os.environ.get(RAMP, "1")), forecast(make_journey(options)).think_time)
+    plan = plan_ramp(scenario, chosen_ramp(scenario), forecast(make_journey(options)).think_time)
     return Assignment(
         run=f"l{secrets.token_hex(5)}",
         name=plan.name,

@@ -26,17 +26,30 @@ class _Mark:
     samples: int
 
 
+class _Slot:
+    """What was heard within one second, added up as it came: two hundred workers' beats, unpacked once."""
+
+    def __init__(self, second: int) -> None:
+        self.second = second
+        self.elapsed, self.lateness = Histogram(HIGHEST), Histogram(HIGHEST)
+
+
 class Watch:
     """Listens to the workers' beats and says once a second how far the ramp is."""
 
     def __init__(self, task: Assignment) -> None:
         self._task = task
-        self._heard: deque[tuple[Nanoseconds, Beat]] = deque()
+        self._slots: deque[_Slot] = deque()
         self._marks: deque[_Mark] = deque()
 
     def listen(self, beat: Beat, now: Nanoseconds) -> None:
         """Take a worker's beat, received `now`."""
-        self._heard.append((now, beat))
+        second = now // SECOND_NS
+        if not self._slots or self._slots[-1].second != second:
+            self._slots.append(_Slot(second))
+        slot = self._slots[-1]
+        slot.elapsed.merge(Histogram.from_bytes(beat.elapsed))
+        slot.lateness.merge(Histogram.from_bytes(beat.lateness))
 
     def look(self, conductor: Conductor, now: Nanoseconds) -> Progress:
         """Return the state of the ramp."""
@@ -72,8 +85,8 @@ class Watch:
 
     def _forget(self, now: Nanoseconds) -> None:
         oldest = now - round(RECENT * SECOND_NS)
-        while self._heard and self._heard[0][0] < oldest:
-            self._heard.popleft()
+        while self._slots and (self._slots[0].second + 1) * SECOND_NS <= oldest:
+            self._slots.popleft()
         while self._marks and self._marks[0].at < oldest:
             self._marks.popleft()
 
@@ -86,9 +99,9 @@ class Watch:
 
     def _histograms(self) -> tuple[Histogram, Histogram]:
         elapsed, lateness = Histogram(HIGHEST), Histogram(HIGHEST)
-        for _, beat in self._heard:
-            elapsed.merge(Histogram.from_bytes(beat.elapsed))
-            lateness.merge(Histogram.from_bytes(beat.lateness))
+        for slot in self._slots:
+            elapsed.merge(slot.elapsed)
+            lateness.merge(slot.lateness)
         return elapsed, lateness
 
 

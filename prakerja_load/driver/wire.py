@@ -49,20 +49,16 @@ class RequestWriter:
         path = request.path
         if path[:1] != "/" or " " in path or not path.isprintable():  # so that no path leads to another origin
             raise ValueError("a path must begin with / and be printable ASCII without blanks")
-        head = f"{request.method} {path}{self._with(request.headers) if request.headers else self._fixed}"
-        if request.token:
-            head += f"Authorization: Bearer {_check(request.token)}\r\n"
-        if request.key:
-            head += f"Idempotency-Key: {request.key}\r\n"
-        if request.is_lab:
-            head += self._lab
-        body = request.body
+        method, headers, token, key, body = request.method, request.headers, request.token, request.key, request.body
+        fixed = self._with(headers) if headers else self._fixed
+        bearer = f"Authorization: Bearer {_check(token)}\r\n" if token else ""
+        once = f"Idempotency-Key: {key}\r\n" if key else ""
+        lab = self._lab if request.is_lab else ""
         if body:
-            head += f"Content-Type: {request.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-            return head.encode("ascii") + body
-        if request.method not in _BODILESS:
-            head += "Content-Length: 0\r\n"
-        return (head + "\r\n").encode("ascii")
+            content = f"Content-Type: {request.content_type}\r\nContent-Length: {len(body)}\r\n"
+            return f"{method} {path}{fixed}{bearer}{once}{lab}{content}\r\n".encode("ascii") + body
+        content = "" if method in _BODILESS else "Content-Length: 0\r\n"
+        return f"{method} {path}{fixed}{bearer}{once}{lab}{content}\r\n".encode("ascii")
 
     def _with(self, headers: Headers) -> str:
         """Return the first lines of a request that brings headers of its own, its Accept among them."""

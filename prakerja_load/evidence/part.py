@@ -2,7 +2,9 @@
 
 Each earlier part lies in a folder `part-1`, `part-2`, … of the ramp's. An arrival whose journey ended in a part is of
 that part; every other one was played again by the next, with the same idempotency keys, and of its first try nothing
-counts but the ledger: what it wrote may be stored. The clock of the schedule stands still between two parts.
+counts but the ledger: what it wrote may be stored. Who had waited `KEPT_WAITING` for an answer when the part was cut
+off is not played again but stays unfinished: a system that hangs is not excused by whoever ends it. The clock of the
+schedule stands still between two parts.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prakerja_load.evidence.journal import Records
-from prakerja_load.evidence.sample import ARRIVAL
-from prakerja_load.journey.step import Ending
+from prakerja_load.journey.step import Ending, Outcome
 from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
+
+KEPT_WAITING: Seconds = 1.0
+"""For one answer; a request that was under way for less was cut off before anything could be said of it."""
 
 _PART_NAME = re.compile(r"part-(\d+)")
 
@@ -36,8 +40,11 @@ class Part:
 
     @property
     def closed(self) -> NDArray[np.int64]:
-        """Return the arrivals whose journey ended in this part, in ascending order."""
-        indices: NDArray[np.int64] = np.unique(self.arrivals["index"][self.arrivals["ending"] != Ending.IN_FLIGHT])
+        """Return the arrivals that no later part plays, in ascending order: ended, or kept waiting until the cut."""
+        ended = self.arrivals["index"][self.arrivals["ending"] != Ending.IN_FLIGHT]
+        asked = self.samples[self.samples["outcome"] == Outcome.IN_FLIGHT]
+        waiting = asked["index"][asked["finished"] - asked["due"] >= KEPT_WAITING * SECOND_NS]
+        indices: NDArray[np.int64] = np.unique(np.concatenate([ended, waiting]))
         return indices
 
     @property
@@ -93,9 +100,8 @@ def _begun(part: Part, unwritten: int) -> NDArray[np.int64]:
 
 
 def _of(records: Records, indices: NDArray[np.int64]) -> Records:
-    """Return the records of these arrivals; of arrivals themselves those that ended."""
-    kept = records[np.isin(records["index"], indices)]
-    return kept[kept["ending"] != Ending.IN_FLIGHT] if records.dtype == ARRIVAL else kept
+    """Return the records of these arrivals."""
+    return records[np.isin(records["index"], indices)]
 
 
 def _renumbered(ledgers: Sequence[Records]) -> list[Records]:

@@ -92,37 +92,51 @@ def load_ramp(path: Path, wanted: Mapping[Kind, Wanted] | None = None) -> RampEv
     """Return what a ramp's folder holds, however little that is; raises EvidenceError when there is no folder.
 
     `wanted` says, by kind, which records to keep where not all are needed; what is torn or missing is told anyway.
-    Of a ramp that was resumed the records are those of all parts, and torn or missing is what the last one lacks.
+    Of a ramp that was resumed the records are those of all parts; torn or missing is what the last one lacks, and
+    segments that an earlier one has lost since.
     """
     found = _load(path, wanted or {})
     parts = part_paths(path)
-    return found if not parts else _joined(found, [_load(part, _without_arrivals(wanted)) for part in parts], wanted)
+    return found if not parts else _joined(found, [_load(part, _of_a_part(wanted)) for part in parts], wanted or {})
 
 
-def _without_arrivals(wanted: Mapping[Kind, Wanted] | None) -> Mapping[Kind, Wanted]:
-    """Return what is wanted of an earlier part: its arrivals are needed to tell what else of it counts."""
-    return {kind: choose for kind, choose in (wanted or {}).items() if kind is not Kind.ARRIVALS}
+_TELLING = (Kind.ARRIVALS, Kind.SAMPLES)  # what of an earlier part counts at all
 
 
-def _joined(last: RampEvidence, earlier: Sequence[RampEvidence], wanted: Mapping[Kind, Wanted] | None) -> RampEvidence:
+def _of_a_part(wanted: Mapping[Kind, Wanted] | None) -> Mapping[Kind, Wanted]:
+    """Return what is wanted of an earlier part, what tells how much of it counts in full."""
+    return {kind: choose for kind, choose in (wanted or {}).items() if kind not in _TELLING}
+
+
+def _joined(last: RampEvidence, earlier: Sequence[RampEvidence], wanted: Mapping[Kind, Wanted]) -> RampEvidence:
     # a killed process had up to a second of records in memory
     whole = join([_part(one) for one in earlier], _part(last), unwritten=math.ceil(last.ramp.rate))
-    choose = (wanted or {}).get(Kind.ARRIVALS)
     vitals: dict[int, list[Records]] = {}
     for one in (*earlier, last):
         for worker, records in one.vitals.items():
             vitals.setdefault(worker, []).append(records)
     return replace(
         last,
-        samples=whole.samples,
-        arrivals=whole.arrivals if choose is None else whole.arrivals[choose(whole.arrivals)],
+        samples=_chosen(whole.samples, wanted.get(Kind.SAMPLES)),
+        arrivals=_chosen(whole.arrivals, wanted.get(Kind.ARRIVALS)),
         ledger=whole.ledger,
         vitals={worker: np.concatenate(records) for worker, records in vitals.items()},
         cut_at=whole.cut_at,
         offsets=whole.offsets,
         carried=whole.carried,
         replayed=whole.replayed,
+        missing=(*last.missing, *(name for one in earlier for name in _lost_segments(one))),
     )
+
+
+def _lost_segments(part: RampEvidence) -> list[str]:
+    """Return the segments that an earlier part had when its load began and has no more; a kill explains a torn tail."""
+    has_begun = (part.path / BEGUN).is_file()  # every worker's files were there by then
+    return [f"{part.path.name}/{name}" for name in part.missing if has_begun and name.endswith(".seg")]
+
+
+def _chosen(records: Records, choose: Wanted | None) -> Records:
+    return records if choose is None else records[choose(records)]
 
 
 def _part(found: RampEvidence) -> Part:

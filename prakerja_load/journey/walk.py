@@ -32,6 +32,7 @@ POLLS = 6
 Fact: TypeAlias = Callable[[Registrant], dict[str, Any]]
 
 encode = msgspec.json.Encoder().encode
+_OK, _REJECTED = Outcome.OK, Outcome.REJECTED  # looked up once: each look at a member costs as much as a call
 
 
 class Visit:
@@ -137,14 +138,14 @@ class Walk:
                 yield Pause(self._pauses.draw(move.wait, stream, index))
             request = move.request(visit)
             answer: Answer = yield request
-            if answer.outcome != Outcome.OK:
+            if answer.outcome != _OK:
                 answer = yield from _persist(request, answer, behavior.returns, move.polls)
-            if answer.outcome == Outcome.OK:
+            if answer.outcome == _OK:
                 if move.carry is not None:
                     move.carry(visit, answer.reply)
                 if move.step.number in (behavior.click, behavior.refresh):
                     answer = yield from self._repeat(request, answer, behavior, index)
-            if answer.outcome != Outcome.OK and (answer.outcome != Outcome.REJECTED or move.polls):
+            if answer.outcome != _OK and (answer.outcome != _REJECTED or move.polls):
                 return Ending.GAVE_UP if answer.outcome == Outcome.TIMEOUT else Ending.FAILED
         return Ending.COMPLETED
 

@@ -1,65 +1,106 @@
-"""The ASGI application: from a request to its endpoint and back, everything that all addresses share."""
+"""The application: from a request to its endpoint and back, everything that all addresses share."""
 
 from __future__ import annotations
 
 import hmac
-import logging
+import itertools
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from http import HTTPStatus
 
+from prakerja_load.registrar import logs
+from prakerja_load.registrar.admin_page import HTML, content_policy
 from prakerja_load.registrar.composition import Registrar
 from prakerja_load.registrar.idempotency import parse_key
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import PROBLEM, Header, Reply
-from prakerja_load.registrar.routes import Call, ClientGoneError, Route, Router
+from prakerja_load.registrar.request import ClientGoneError, Request
+from prakerja_load.registrar.routes import Call, Route, Router
 from prakerja_load.registrar.store.faults import STORE_FAULTS, refusal_of
 from prakerja_load.registrar.table import ROUTES
 from prakerja_load.registrar.tokens import TokenSigner
 
-Scope: TypeAlias = dict[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Any]]
-Send: TypeAlias = Callable[[Any], Awaitable[None]]
-
-logger = logging.getLogger(__name__)
 _FIXED: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
 )
-_CLOSE: Header = (b"connection", b"close")
+_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+_PAGE_POLICY = content_policy()
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BEARER = b"Bearer "
 
 
 class App:
-    """The registrar as an ASGI callable."""
+    """The registrar as a function from requests to replies."""
 
     def __init__(self, registrar: Registrar) -> None:
         self._registrar = registrar
-        self._router = Router(ROUTES)
+        self._router = Router([route for route in ROUTES if registrar.settings.is_lab or not route.is_lab])
         self._under_way: set[tuple[int, int, str]] = set()  # idempotency keys whose request is being served
+        self._numbers = itertools.count(1)  # of requests, for the log
         self._lab_token = registrar.settings.lab_token.encode()
+        self._heads: dict[tuple[int, bytes], bytes] = {}  # status line and fixed headers
+        self._heads_of: tuple[object, ...] | None = None  # the defects that they name
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    @property
+    def is_draining(self) -> bool:
+        """Tell whether connections end after their next reply."""
+        return self._registrar.is_draining
+
+    async def answer(self, request: Request) -> Reply | None:
+        """Return the reply to a request, whatever happens; None when its client has gone."""
         started = time.perf_counter()
+        number = next(self._numbers)
         step = "none"
         try:
-            route, parameter = self._router.find(scope["method"], scope["path"])
+            route, parameter = self._router.find(request.method, request.path)
             step = route.step
-            call = Call(route, parameter, dict(scope["headers"]), scope["query_string"], receive)
-            reply = await self._reply_to(call)
+            reply = await self._reply_to(Call(route, parameter, request))
         except RefusalError as refusal:
             reply = refused(refusal)
         except ClientGoneError:
-            return
+            return None
         except STORE_FAULTS as fault:
-            logger.error("%s failed: %s", step, fault)
+            logs.failed(number, step, fault, is_expected=True)
             reply = refused(refusal_of(fault))
         except Exception as error:
-            logger.error("%s failed: %s", step, type(error).__name__, exc_info=error)
+            logs.failed(number, step, error, is_expected=False)
             reply = refused(RefusalError("internal-error"))
-        await self._send(reply, send)
-        self._registrar.metrics.observe(step, reply.status, time.perf_counter() - started)
+        took = time.perf_counter() - started
+        self._registrar.metrics.observe(step, reply.status, took)
+        logs.answered(number, step, reply.status, took)
+        return reply
+
+    def refused(self, refusal: RefusalError) -> Reply:
+        """Return the reply to what is not a request."""
+        self._registrar.metrics.observe("none", refusal.status, 0.0)
+        return refused(refusal)
+
+    def head(self, reply: Reply, date: bytes, *, closes: bool, is_chunked: bool = False) -> bytes:
+        """Return status line and headers as they go out; `date` is a header line."""
+        active = self._registrar.defects.active
+        if self._heads_of is not active:
+            self._heads.clear()
+            self._heads_of = active
+        start = self._heads.get((reply.status, reply.content_type))
+        if start is None:
+            start = self._heads[reply.status, reply.content_type] = self._head_of(reply)
+        lines = [start, date]
+        lines += [b"%b: %b\r\n" % header for header in reply.headers]
+        if closes:
+            lines.append(b"connection: close\r\n")
+        if reply.stream is None:
+            lines.append(b"content-length: %d\r\n\r\n" % len(reply.body))
+        else:
+            lines.append(b"transfer-encoding: chunked\r\n\r\n" if is_chunked else b"\r\n")
+        return b"".join(lines)
+
+    def _head_of(self, reply: Reply) -> bytes:
+        headers = [(b"content-type", reply.content_type), *_FIXED]
+        headers.append((b"content-security-policy", _PAGE_POLICY if reply.content_type == HTML else _POLICY))
+        if self._registrar.settings.is_lab:
+            headers.append((b"prakerja-lab", lab_header(self._registrar.defects.names)))
+        return _STATUS_LINES[reply.status] + b"".join(b"%b: %b\r\n" % header for header in headers)
 
     async def _reply_to(self, call: Call) -> Reply:
         registrar = self._registrar
@@ -77,9 +118,10 @@ class App:
             reply = await self._other(call)
         else:
             if defects.leaves_unanswered():
-                await _until_gone(call)
+                await call.request.until_gone()
+                raise ClientGoneError
             await defects.before()
-            reply = await self._journey_step(call)
+            reply = defects.instead() or defects.spoil_reply(await self._journey_step(call))
         await defects.hold()
         return reply
 
@@ -94,10 +136,15 @@ class App:
         registrar = self._registrar
         route = call.route
         size = _announced_size(call)
-        registrar.admission.enter(size)
+        if call.request.is_gone:  # nobody waits for it any more
+            raise ClientGoneError
+        if registrar.limits.is_on:
+            registrar.limits.check_address(route.step, call.request.peer, registrar.now())
+        registrar.admission.enter(size, route.step)
         try:
             if route.needs_token:
                 call.account = account_of(call, registrar.signer, registrar.now())
+                registrar.limits.check_account(route.step, call.account, registrar.now())
             if route.needs_key:
                 call.key = parse_key(call.headers.get(b"idempotency-key"))
             if route.body_limit:
@@ -125,21 +172,6 @@ class App:
         if not self._registrar.settings.is_lab or not hmac.compare_digest(given, self._lab_token):
             raise RefusalError("not-found")
 
-    async def _send(self, reply: Reply, send: Send) -> None:
-        headers = [(b"content-type", reply.content_type), *_FIXED, *reply.headers]
-        registrar = self._registrar
-        if registrar.settings.is_lab:
-            headers.append((b"prakerja-lab", lab_header(registrar.defects.names)))
-        if registrar.is_draining:
-            headers.append(_CLOSE)
-        if reply.stream is None:
-            headers.append((b"content-length", b"%d" % len(reply.body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        if reply.stream is not None:
-            async for block in reply.stream:
-                await send({"type": "http.response.body", "body": block, "more_body": True})
-        await send({"type": "http.response.body", "body": reply.body})
-
 
 def refused(refusal: RefusalError) -> Reply:
     """Return the problem document of a refusal with the headers that belong to it."""
@@ -148,9 +180,8 @@ def refused(refusal: RefusalError) -> Reply:
         headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
     if refusal.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if refusal.status == 413:
-        headers.append(_CLOSE)  # the rest of the body is not worth reading
-    return Reply(refusal.status, refusal.body(), PROBLEM, tuple(headers))
+    is_long = refusal.status == 413  # the rest of the body is not worth reading
+    return Reply(refusal.status, refusal.body(), PROBLEM, tuple(headers), closes=is_long)
 
 
 def lab_header(defects: list[str]) -> bytes:
@@ -189,31 +220,18 @@ async def _read(call: Call) -> bytes:
     """Return the whole body; raises RefusalError for a wrong type or too many bytes."""
     route = call.route
     _check_content_type(route, call.headers.get(b"content-type", b""))
-    message = await call.receive()
-    body: bytes = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body", False):
+    body = await call.request.read()
+    if call.request.is_whole and call.request.is_collected:
         return _bounded(body, route)
     pieces = [body]
     size = len(body)
-    while message.get("more_body", False):
-        message = await call.receive()
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > route.body_limit:
-            raise RefusalError("body-too-large", f"at most {route.body_limit} bytes")
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    return b"".join(pieces)
+    while size <= route.body_limit and (piece := await call.request.read()):
+        pieces.append(piece)
+        size += len(piece)
+    return _bounded(b"".join(pieces), route)
 
 
 def _bounded(body: bytes, route: Route) -> bytes:
     if len(body) > route.body_limit:
         raise RefusalError("body-too-large", f"at most {route.body_limit} bytes")
     return body
-
-
-async def _until_gone(call: Call) -> None:
-    """Leave a request unanswered until its client gives up."""
-    while (await call.receive())["type"] != "http.disconnect":
-        pass
-    raise ClientGoneError

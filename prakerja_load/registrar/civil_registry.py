@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import apsw
 import msgspec
 
+from prakerja_load.registrar.breaker import Breaker, BreakerRules
 from prakerja_load.registrar.messages import Digits16
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.rules import today_in_jakarta
@@ -78,7 +80,12 @@ class CitizenRecords:
 
 
 class CivilRegistry:
-    """Answers identity checks: at most `capacity` under way at once, each `latency` seconds, `daily_quota` a day."""
+    """Answers identity checks: at most `capacity` under way at once, each `latency` seconds, `daily_quota` a day.
+
+    Its callers are protected from it: a check that takes longer than `timeout`, its wait for a place included, is given
+    up; one that could not be answered in time is not begun; and when checks keep failing nobody asks for a while. What
+    was not begun does not count against the quota.
+    """
 
     def __init__(
         self,
@@ -88,12 +95,16 @@ class CivilRegistry:
         capacity: int = 2_000,
         daily_quota: int = 50_000_000,
         timeout: Seconds = 5.0,
+        breaker: BreakerRules | None = None,
     ) -> None:
         self.records = records
+        self.breaker = Breaker(breaker or BreakerRules())
         self.checks = 0  # since start
         self.refused = 0
+        self.waiting = 0  # for a place
         self._latency = latency
         self._slots = asyncio.Semaphore(capacity)
+        self._longest_queue = math.ceil(capacity * timeout / latency) if latency else capacity
         self._daily_quota = daily_quota
         self._timeout = timeout
         self._day = datetime.date.min
@@ -104,34 +115,56 @@ class CivilRegistry:
 
         Raises RefusalError "civil-registry-away" when the quota is spent or no answer comes in time.
         """
-        self._spend(now)
-        if self._slots.locked():
-            await self._queue()
-        else:
-            await self._slots.acquire()
+        loop = asyncio.get_running_loop()
+        call = self.breaker.ask(loop.time())
+        if call is None:
+            raise self._away("it did not answer lately", max(1.0, self.breaker.rests_for(loop.time())))
         try:
+            async with asyncio.timeout(self._timeout):
+                problem = await self._check(int(nik), int(kk), birth_date.toordinal(), now)
+        except TimeoutError as error:
+            self.breaker.failed(call, loop.time())
+            raise self._away("no answer in time", 2) from error
+        except BaseException:
+            self.breaker.withdrew(call)
+            raise
+        self.breaker.succeeded(call)
+        return problem
+
+    async def _check(self, nik: int, kk: int, birth_date: int, now: float) -> str | None:
+        await self._take_place()
+        try:
+            self._spend(now)
             if self._latency:
                 await asyncio.sleep(self._latency)
-            return self._judge(int(nik), int(kk), birth_date.toordinal())
+            return self._judge(nik, kk, birth_date)
         finally:
             self._slots.release()
 
-    async def _queue(self) -> None:
+    async def _take_place(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        if self.waiting >= self._longest_queue:
+            raise self._away("too many checks wait", 2)
+        self.waiting += 1
         try:
-            await asyncio.wait_for(self._slots.acquire(), self._timeout)
-        except TimeoutError as error:
-            self.refused += 1
-            raise RefusalError("civil-registry-away", retry_after=2) from error
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
 
     def _spend(self, now: float) -> None:
         today = today_in_jakarta(now)
         if today != self._day:
             self._day, self._used = today, 0
         if self._used >= self._daily_quota:
-            self.refused += 1
-            raise RefusalError("civil-registry-away", "the daily quota is spent", retry_after=60)
+            raise self._away("the daily quota is spent", 60)
         self._used += 1
         self.checks += 1
+
+    def _away(self, reason: str, retry_after: Seconds) -> RefusalError:
+        self.refused += 1
+        return RefusalError("civil-registry-away", reason, retry_after=retry_after)
 
     def _judge(self, nik: int, kk: int, birth_date: int) -> str | None:
         entry = self.records.find(nik)

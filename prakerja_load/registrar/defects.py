@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import random
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta
 
+from prakerja_load.registrar.defect_catalog import (
+    STORED_STEPS,
+    AcknowledgeEarly,
+    AnyDefect,
+    CorruptField,
+    DropConnection,
+    DuplicateWrite,
+    Failing,
+    FailingAsSuccess,
+    KnownQueue,
+    LeakMemory,
+    LoseWrite,
+    Mute,
+    Oversell,
+    Silence,
+    Slow,
+    SlowAbove,
+    Stall,
+    TruncateBody,
+)
 from prakerja_load.registrar.idempotency import Effect
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import Reply
-from prakerja_load.registrar.store.writer import Transaction
+from prakerja_load.registrar.store.transaction import Transaction
 
-Every = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Length = Annotated[float, Meta(ge=0, le=3600)]
+D = TypeVar("D")
 
 _GOLDEN_RATIO = 0.6180339887498949
-STORED_STEPS = (
-    "create-account",
-    "confirm-email",
-    "identity",
-    "personal-data",
-    "ktp-photo",
-    "selfie",
-    "confirm-phone",
-    "submit-test",
-    "join-wave",
-)
 # Every statement takes the account; those of joins touch the newest.
 _DUPLICATE = {
     "create-account": "INSERT INTO accounts (email, full_name, password, code, code_expires, epoch, key, copy)"
@@ -39,73 +48,20 @@ _DUPLICATE = {
     " SELECT wave, account, 1, joined_at, epoch, key FROM joins WHERE account = ? AND copy = 0"
     " ORDER BY wave DESC LIMIT 1",
 }
+# No question mark stands in a text: to PostgreSQL's translation it would be a parameter.
 _CORRUPT = {
-    "create-account": "UPDATE accounts SET full_name = full_name || '?' WHERE account = ?",
+    "create-account": "UPDATE accounts SET full_name = full_name || '~' WHERE account = ?",
     "identity": "UPDATE identities SET kk = kk + 1 WHERE account = ?",
-    "personal-data": "UPDATE profiles SET address = address || '?' WHERE account = ?",
+    "personal-data": "UPDATE profiles SET address = address || '~' WHERE account = ?",
     "ktp-photo": "UPDATE photos SET size = size + 1 WHERE account = ? AND kind = 0",
     "selfie": "UPDATE photos SET size = size + 1 WHERE account = ? AND kind = 1",
-    "submit-test": "UPDATE tests SET answers = substr(answers, 2) || (3 - substr(answers, 1, 1)) WHERE account = ?",
+    "submit-test": "UPDATE tests SET answers = substr(answers, 2)"
+    " || CAST(3 - CAST(substr(answers, 1, 1) AS INTEGER) AS TEXT) WHERE account = ?",
 }
 
 
-class Defect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
-    """The root of every defect; the tag is its name."""
-
-    def __str__(self) -> str:
-        fields = [f"{name}={value}" for name, value in msgspec.structs.asdict(self).items() if value is not None]
-        return " ".join([str(self.__struct_config__.tag), *fields])
-
-
-class LoseWrite(Defect, frozen=True, tag="lose-write"):
-    """Every n-th acknowledged write (of one step) is not stored."""
-
-    every: Every
-    step: str | None = None
-
-
-class DuplicateWrite(Defect, frozen=True, tag="duplicate-write"):
-    """Every n-th new account or join is stored twice."""
-
-    every: Every
-
-
-class CorruptField(Defect, frozen=True, tag="corrupt-field"):
-    """Of every n-th stored write one field is altered."""
-
-    every: Every
-
-
-class Stall(Defect, frozen=True, tag="stall"):
-    """From `after` seconds from now no request is taken up or answered for `seconds`."""
-
-    after: Length
-    seconds: Length
-
-
-class Silence(Defect, frozen=True, tag="silence"):
-    """A share of requests is never answered; their connections stay open."""
-
-    share: Share
-
-
-class Mute(Defect, frozen=True, tag="mute"):
-    """No request is answered."""
-
-
-class Slow(Defect, frozen=True, tag="slow"):
-    """Every request takes longer by a fixed time."""
-
-    seconds: Length
-
-
-class Failing(Defect, frozen=True, tag="error"):
-    """A share of requests is answered 500."""
-
-    share: Share
-
-
-AnyDefect: TypeAlias = LoseWrite | DuplicateWrite | CorruptField | Stall | Silence | Mute | Slow | Failing
+# The place that a full wave has taken is not counted.
+_UNCOUNT = "UPDATE waves SET joined = joined - 1 WHERE wave = (SELECT max(wave) FROM waves)"
 
 
 class Defects:
@@ -119,21 +75,25 @@ class Defects:
         """Make these the active defects and begin to count anew."""
         self.active = tuple(active)
         self._by_type: dict[type, Any] = {type(defect): defect for defect in active}
-        self._counts: dict[str, int] = {}
-        self._drawn = 0
-        stall: Stall | None = self._by_type.get(Stall)
+        self._counts: dict[type, int] = {}
+        self._drawn: dict[type, int] = {}
+        self._leaked: list[bytes] = []
+        stall = self._get(Stall)
         self._stall_begins = self._now() + stall.after if stall else float("inf")
         self._stall_ends = self._stall_begins + stall.seconds if stall else float("-inf")
+        queue = self._get(KnownQueue)
+        self._queue = KnownTimes(queue) if queue else None
+        limit = self._get(SlowAbove)
+        self._arrivals: deque[float] = deque(maxlen=limit.rate if limit else 0)
 
     @property
     def names(self) -> list[str]:
         """Return the names of the active defects."""
-        return [str(defect.__struct_config__.tag) for defect in self.active]
+        return [defect.title for defect in self.active]
 
     def leaves_unanswered(self) -> bool:
         """Tell whether the next request is one that gets no answer."""
-        silence: Silence | None = self._by_type.get(Silence)
-        return Mute in self._by_type or (silence is not None and self._is_drawn(silence.share))
+        return Mute in self._by_type or self._is_drawn(Silence)
 
     async def hold(self) -> None:
         """Wait while the server is meant to stand still."""
@@ -142,18 +102,44 @@ class Defects:
             await asyncio.sleep(self._stall_ends - now)
 
     async def before(self) -> None:
-        """Delay a request, or fail it."""
-        if (slow := self._by_type.get(Slow)) is not None:
-            await asyncio.sleep(slow.seconds)
-        failing: Failing | None = self._by_type.get(Failing)
-        if failing is not None and self._is_drawn(failing.share):
+        """Delay a request, leak, or fail it."""
+        if (leak := self._get(LeakMemory)) is not None:
+            self._leaked.append(b"\1" * leak.bytes)  # of zeros the kernel would keep none
+        delay = self._delay()
+        if delay > 0:
+            await asyncio.sleep(delay)
+        if self._is_drawn(Failing):
             raise RefusalError("injected-error")
 
+    def instead(self) -> Reply | None:
+        """Return what the next request is answered without being served, or None."""
+        if self._is_drawn(FailingAsSuccess):
+            return Reply(200, RefusalError("injected-error").body())
+        drop = self._get(DropConnection)
+        if drop is not None and drop.moment == "before" and self._is_drawn(DropConnection):
+            return Reply(500, is_dropped=True)
+        return None
+
+    def spoil_reply(self, reply: Reply) -> Reply:
+        """Return the reply cut short or dropped when its turn comes."""
+        drop = self._get(DropConnection)
+        if drop is not None and drop.moment == "after" and self._is_drawn(DropConnection):
+            return msgspec.structs.replace(reply, is_dropped=True)
+        if reply.body and self._is_drawn(TruncateBody):
+            return msgspec.structs.replace(reply, cut_after=len(reply.body) // 2)
+        return reply
+
     def spoil_effect(self, step: str, scope: int, effect: Effect) -> Effect:
-        """Return the effect with its row stored twice or altered when its turn comes."""
+        """Return the effect with its row stored twice, altered or put where there is no place when its turn comes."""
 
         def spoiled(transaction: Transaction, key: str) -> Any:
-            reply = effect(transaction, key)
+            try:
+                reply = effect(transaction, key)
+            except RefusalError as refusal:
+                if refusal.code != "quota-full" or not self._oversells():
+                    raise
+                transaction.execute(_UNCOUNT)
+                reply = effect(transaction, key)
             account = getattr(reply, "account", scope)
             if step in _DUPLICATE and self._is_turn(DuplicateWrite):
                 transaction.execute(_DUPLICATE[step], (account,))
@@ -165,31 +151,80 @@ class Defects:
 
     def spoil_write(self, step: str, operation: Callable[[Transaction], Reply]) -> Callable[[Transaction], Reply]:
         """Return the operation with its whole effect taken back when its turn comes, acknowledged all the same."""
-        lose: LoseWrite | None = self._by_type.get(LoseWrite)
+        lose = self._get(LoseWrite)
         if lose is None or step not in STORED_STEPS or lose.step not in (None, step):
             return operation
 
         def losing(transaction: Transaction) -> Reply:
-            transaction.execute("SAVEPOINT lost")
+            transaction.begin_part()
             try:
                 reply = operation(transaction)
-                if reply.status < 300 and not reply.headers and self._is_turn(LoseWrite):
-                    transaction.execute("ROLLBACK TO lost")
-                return reply
-            finally:
-                transaction.execute("RELEASE lost")
+            except RefusalError:
+                transaction.end_part(is_undone=False)
+                raise
+            is_lost = reply.status < 300 and not reply.headers and self._is_turn(LoseWrite)
+            transaction.end_part(is_undone=is_lost)
+            return reply
 
         return losing
 
-    def _is_drawn(self, share: float) -> bool:
-        """Tell whether the next request belongs to a share; multiples of the golden ratio spread it evenly."""
-        self._drawn += 1
-        return self._drawn * _GOLDEN_RATIO % 1 < share
+    def acknowledges_early(self, step: str) -> bool:
+        """Tell whether the next write of a step is acknowledged before it is committed."""
+        return step in STORED_STEPS and self._is_turn(AcknowledgeEarly)
 
-    def _is_turn(self, kind: type[LoseWrite | DuplicateWrite | CorruptField]) -> bool:
-        defect = self._by_type.get(kind)
+    def _get(self, kind: type[D]) -> D | None:
+        return self._by_type.get(kind)
+
+    def _delay(self) -> float:
+        """Return how long the request that has just come is to be held back."""
+        now = self._now()
+        slow = self._get(Slow)
+        delay = slow.seconds if slow else 0.0
+        if (limit := self._get(SlowAbove)) is not None:
+            if len(self._arrivals) == limit.rate and now - self._arrivals[0] < 1:
+                delay += limit.seconds
+            self._arrivals.append(now)
+        if self._queue is not None:
+            delay += self._queue.departure(now) - now
+        return delay
+
+    def _is_drawn(self, kind: type[Silence | Failing | FailingAsSuccess | DropConnection | TruncateBody]) -> bool:
+        """Tell whether the next request belongs to a share; multiples of the golden ratio spread it evenly."""
+        defect = self._get(kind)
         if defect is None:
             return False
-        count = self._counts.get(kind.__name__, 0) + 1
-        self._counts[kind.__name__] = count
-        return bool(count % defect.every == 0)
+        self._drawn[kind] = drawn = self._drawn.get(kind, 0) + 1
+        return drawn * _GOLDEN_RATIO % 1 < defect.share
+
+    def _is_turn(self, kind: type[LoseWrite | DuplicateWrite | CorruptField | AcknowledgeEarly]) -> bool:
+        defect = self._get(kind)
+        return defect is not None and self._count(kind) % defect.every == 0
+
+    def _oversells(self) -> bool:
+        oversell = self._get(Oversell)
+        return oversell is not None and self._count(Oversell) <= oversell.places
+
+    def _count(self, kind: type) -> int:
+        self._counts[kind] = count = self._counts.get(kind, 0) + 1
+        return count
+
+
+class KnownTimes:
+    """When requests leave a queue with `slots` servers, first come, first served (Kiefer and Wolfowitz's recursion).
+
+    Times are computed, not waited for one after the other, so that late timers do not add up.
+    """
+
+    def __init__(self, queue: KnownQueue) -> None:
+        self._seconds = queue.seconds
+        self._random = random.Random(queue.seed) if queue.service == "exponential" else None  # noqa: S311
+        self._free = [float("-inf")] * queue.slots  # a heap: when each server is free
+
+    def departure(self, now: float) -> float:
+        """Return when the request that arrives now will have been served."""
+        service = self._seconds
+        if self._random is not None:
+            service *= self._random.expovariate(1.0)
+        leaves = max(now, self._free[0]) + service
+        heapq.heapreplace(self._free, leaves)
+        return leaves

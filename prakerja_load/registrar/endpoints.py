@@ -23,9 +23,11 @@ from prakerja_load.registrar.messages import (
     TestAnswers,
 )
 from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.queueing import TICKET
 from prakerja_load.registrar.reply import Reply, json_reply
 from prakerja_load.registrar.routes import Call
 from prakerja_load.registrar.store import effects
+from prakerja_load.registrar.store.lookups import Lookups
 from prakerja_load.registrar.tokens import LIFETIME
 
 _LARGE_PHOTO = 64 * 1024  # bytes; larger ones are hashed in a thread
@@ -34,12 +36,13 @@ _BEFORE_ACCOUNT = 0  # scope of keys of people who have no token yet
 
 async def wave_page(registrar: Registrar, _call: Call) -> Reply:
     """Show the current wave."""
-    return json_reply(200, registrar.store.lookups.wave_page(registrar.now()))
+    return json_reply(200, await registrar.store.read(Lookups.wave_page, registrar.now()))
 
 
 async def create_account(registrar: Registrar, call: Call) -> Reply:
     """Make an account and send a code to its e-mail address."""
     request: NewAccount = call.decode()
+    registrar.door.pass_through(call.headers.get(TICKET, b""), call.key, registrar.now())
     _check_text(request.full_name)
     password = await registrar.passwords.hash(request.password)
     expires = int(registrar.now() + rules.EMAIL_CODE_LIFETIME)
@@ -57,6 +60,7 @@ async def create_account(registrar: Registrar, call: Call) -> Reply:
 async def confirm_email(registrar: Registrar, call: Call) -> Reply:
     """Confirm an e-mail address by the code sent to it."""
     request: EmailConfirmation = call.decode()
+    registrar.limits.check_email(call.route.step, _normal(request.email), registrar.now())
     effect = partial(effects.confirm_email, request=request, email=_normal(request.email), now=registrar.now())
     return await _write(registrar, call, effect)
 
@@ -64,7 +68,8 @@ async def confirm_email(registrar: Registrar, call: Call) -> Reply:
 async def log_in(registrar: Registrar, call: Call) -> Reply:
     """Exchange e-mail and password for a bearer token; an unknown address costs and says what a wrong password does."""
     request: Credentials = call.decode()
-    row = registrar.store.lookups.login(_normal(request.email))
+    registrar.limits.check_email(call.route.step, _normal(request.email), registrar.now())
+    row = await registrar.store.read(Lookups.login, _normal(request.email))
     if not await registrar.passwords.is_right(row.password if row else None, request.password) or row is None:
         raise RefusalError("wrong-credentials")
     if not row.is_confirmed:
@@ -82,7 +87,7 @@ async def check_identity(registrar: Registrar, call: Call) -> Reply:
     request: Identity = call.decode()
     now = registrar.now()
     refused = rules.identity_refusal(request.nik, request.birth_date, rules.today_in_jakarta(now), registrar.rules)
-    if refused is None and not registrar.store.lookups.is_checked(int(request.nik), call.account):
+    if refused is None and not await registrar.store.read(Lookups.is_checked, int(request.nik), call.account):
         refused = await registrar.civil_registry.problem_with(request.nik, request.kk, request.birth_date, now)
     if refused is not None:
         raise RefusalError(refused)
@@ -174,7 +179,7 @@ async def join_wave(registrar: Registrar, call: Call) -> Reply:
 
 async def read_status(registrar: Registrar, call: Call) -> Reply:
     """Show how far the account has come."""
-    status = registrar.store.lookups.status(call.account)
+    status = await registrar.store.read(Lookups.status, call.account)
     if status is None:
         raise RefusalError("unauthenticated", "the token's account does not exist")
     return json_reply(200, status)

@@ -16,12 +16,10 @@ import msgspec
 
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import JSON, PROBLEM, REPLAYED, Reply
-from prakerja_load.registrar.store.writer import Transaction
+from prakerja_load.registrar.store.transaction import ReplyKey, SavedReply, Transaction
 
 Effect: TypeAlias = Callable[[Transaction, str], Any]
 LONGEST_KEY = 64
-_FIND = "SELECT digest, status, body FROM replies WHERE scope = ? AND key = ? AND operation = ?"
-_KEEP = "INSERT INTO replies (scope, key, operation, digest, status, body) VALUES (?, ?, ?, ?, ?, ?)"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -33,6 +31,11 @@ class Write(msgspec.Struct, frozen=True):
     key: str
     digest: bytes
     status: int  # of a success
+
+    @property
+    def reply_key(self) -> ReplyKey:
+        """Return what the answer is kept under."""
+        return self.scope, self.key, self.operation
 
 
 def digest_of(body: bytes, target: str = "") -> bytes:
@@ -49,7 +52,7 @@ def parse_key(value: bytes | None) -> str:
     return value.decode("ascii")
 
 
-def replay(saved: tuple[bytes, int, bytes], digest: bytes) -> Reply:
+def replay(saved: SavedReply, digest: bytes) -> Reply:
     """Return the saved answer again; raises RefusalError when the key was used with another body."""
     first_digest, status, body = saved
     if first_digest != digest:
@@ -60,8 +63,10 @@ def replay(saved: tuple[bytes, int, bytes], digest: bytes) -> Reply:
 def once(write: Write, effect: Effect) -> Callable[[Transaction], Reply]:
     """Return the operation that has the effect and keeps the answer, or gives the kept answer again."""
 
+    key = write.reply_key
+
     def operation(transaction: Transaction) -> Reply:
-        saved = transaction.first(_FIND, (write.scope, write.key, write.operation))
+        saved = transaction.find_reply(key)
         if saved is not None:
             return replay(saved, write.digest)
         try:
@@ -70,7 +75,7 @@ def once(write: Write, effect: Effect) -> Callable[[Transaction], Reply]:
             if not refusal.is_saved:
                 raise
             status, body = refusal.status, refusal.body()
-        transaction.execute(_KEEP, (write.scope, write.key, write.operation, write.digest, status, body))
+        transaction.keep_reply(key, (write.digest, status, body))
         return Reply(status, body, JSON if status < 400 else PROBLEM)
 
     return operation

@@ -12,12 +12,14 @@ import msgspec
 from msgspec import Meta
 
 from prakerja_load.registrar.composition import Registrar
-from prakerja_load.registrar.defects import AnyDefect
+from prakerja_load.registrar.defect_catalog import AnyDefect, explained
 from prakerja_load.registrar.messages import Incoming, Name
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import NDJSON, Reply, json_reply
-from prakerja_load.registrar.routes import Call, ClientGoneError
+from prakerja_load.registrar.routes import Call
 from prakerja_load.registrar.store.bulk import BulkImport
+from prakerja_load.registrar.store.lookups import Lookups
+from prakerja_load.registrar.store.waves import open_wave as store_wave
 from prakerja_load.units import Seconds
 
 ABANDONED: Seconds = 60  # an import that waits longer for its next request is given up
@@ -78,7 +80,7 @@ class SentCode(msgspec.Struct, frozen=True):
 
 async def outbox(registrar: Registrar, call: Call) -> Reply:
     """Show the newest code sent to an e-mail address or phone number."""
-    code = registrar.store.lookups.code_sent_to(_argument(call, "to"))
+    code = await registrar.store.read(Lookups.code_sent_to, _argument(call, "to"))
     if code is None:
         raise RefusalError("nothing-sent")
     return json_reply(200, SentCode(f"{code:06d}"))
@@ -107,13 +109,18 @@ async def open_wave(registrar: Registrar, call: Call) -> Reply:
     """Open a new current wave and close the one before."""
     request: NewWave = call.decode()
     opens_at, closes_at = (None if at is None else at.timestamp() for at in (request.opens_at, request.closes_at))
-    wave = await registrar.store.open_wave(request.name, request.quota, opens_at, closes_at, registrar.now())
+    wave = await registrar.store.submit(store_wave(request.name, request.quota, opens_at, closes_at, registrar.now()))
     return json_reply(201, WaveOpened(wave))
 
 
 async def inject_defects(registrar: Registrar, call: Call) -> Reply:
     """Replace the active defects."""
-    request: DefectList = call.decode()
+    try:
+        request: DefectList = call.decode()
+    except RefusalError as refusal:
+        if refusal.code == "invalid-body":
+            raise RefusalError("invalid-body", explained(refusal.detail or "", call.body)) from refusal
+        raise
     registrar.defects.replace(request.defects)
     return json_reply(200, DefectsActive([str(defect) for defect in request.defects]))
 
@@ -155,13 +162,8 @@ async def import_applicants(registrar: Registrar, call: Call) -> Reply:
 
 async def body_of(call: Call) -> AsyncIterator[bytes]:
     """Yield a body as it arrives; raises ClientGoneError when it ends early."""
-    while True:
-        message = await call.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        yield message.get("body", b"")
-        if not message.get("more_body", False):
-            return
+    while piece := await call.request.read():
+        yield piece
 
 
 async def _import_of(registrar: Registrar, call: Call, *, has_more: bool) -> BulkImport:

@@ -196,6 +196,16 @@ class WavePage(msgspec.Struct, frozen=True):
     is_open: bool
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """A ticket of the waiting room, how many are before it, and about how many seconds that takes."""
+
+    ticket: str
+    number: int
+    ahead: int
+    estimated_wait: float
+    is_called: bool
+
+
 class Joined(msgspec.Struct, frozen=True):
     """The account stands in the wave."""
 
@@ -224,6 +234,7 @@ class Health(msgspec.Struct, frozen=True):
     lab: bool
     defects: list[str]
     password_hash: str
+    rate_limits: bool
     database: str
     journal: str
     synchronous: str

@@ -14,7 +14,7 @@ from prakerja_load.registrar.routes import Route
 from prakerja_load.registrar.table import ROUTES
 
 _EVERYWHERE = ("internal-error",)
-_JOURNEY = ("overloaded",)
+_JOURNEY = ("overloaded", "rate-limited")
 _WRITES = ("store-busy", "store-unavailable", "store-full")
 _KEYED = (
     "idempotency-key-missing",
@@ -25,6 +25,7 @@ _KEYED = (
 )
 _BODY = ("body-too-large", "unsupported-media-type")
 _DECODED = ("malformed-json", "invalid-body")
+_HEADERS = {"create-account": ("Waiting-Ticket", False), "read-turn": ("Waiting-Ticket", True)}
 _QUERIES = {"read-outbox": ("to", True), "export": ("after", False)}
 
 
@@ -111,6 +112,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.needs_key:
         key = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]{1,64}$"}
         parameters.append({"name": "Idempotency-Key", "in": "header", "required": True, "schema": key})
+    if route.step in _HEADERS:
+        header, required = _HEADERS[route.step]
+        parameters.append({"name": header, "in": "header", "required": required, "schema": {"type": "string"}})
     if route.step in _QUERIES:
         query, required = _QUERIES[route.step]
         parameters.append({"name": query, "in": "query", "required": required, "schema": {"type": "string"}})
@@ -127,6 +131,8 @@ def _successes(route: Route) -> dict[str, Any]:
 def _success_content(route: Route, kind: Any) -> dict[str, Any]:
     if kind is str:
         media = NDJSON.decode() if route.is_lab else "application/openmetrics-text"
+        if route.step == "admin-page":
+            media = "text/html"
         return {media: {"schema": {"type": "string"}}}
     return {JSON.decode(): {"schema": {"type": "object"} if kind is dict else _reference(kind)}}
 

@@ -1,50 +1,297 @@
-"""uvicorn's HTTP protocol with a limit on headers and problem documents for requests it cannot read."""
+"""One client's connection: requests in, replies out, in order.
+
+The parser is llhttp's, by httptools. A small request is taken up when it is whole, so that nothing waits for its body
+and a client that sends one byte a second holds nothing but its connection; a large one when its head is complete.
+"""
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import httptools
 
 from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.reply import Reply
+from prakerja_load.registrar.request import Request
+from prakerja_load.units import Seconds
+
+if TYPE_CHECKING:
+    from prakerja_load.registrar.site import Site
 
 LARGEST_HEAD = 16 * 1024  # bytes of address and headers
+_COLLECTED = 64 * 1024  # bytes; a body announced as no longer is collected before its request is taken up
+_HIGH_WATER = 64 * 1024  # bytes of a body that nobody has read yet; no more are taken from the socket then
+SLOWEST = 1024  # bytes/s that a request has to come in at, once the time for reading is over
+_NOTHING: Seconds = -1.0
+
+
+_NOBODY = Request()
 
 
 class _HeadersTooLargeError(Exception):
     pass
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Refuses what is not HTTP with 400 and an oversized head with 431, and closes the connection."""
+class Connection(asyncio.Protocol):
+    """Parses what comes, has one request at a time answered, closes what is too slow or is not HTTP."""
 
-    _head_size = 0
-    _refusal_code = "malformed-request"
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._transport: Any = None
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._incoming = Request(self)  # the one being parsed
+        self._url = b""
+        self._head_size = 0
+        self._is_in_head = False
+        self._started = site.now  # of the request that is incomplete; _NOTHING while there is none
+        self._received = 0  # bytes since then
+        self._idle_since = site.now
+        self._serving: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._refusal = ""  # code of a refusal that ends the connection when its turn has come
+        self._is_last = False  # no request comes after those that have come
+        self._is_reading_paused = False
+        self._writable: asyncio.Event | None = None
+
+    @property
+    def peer(self) -> str:
+        """Return the address of the client."""
+        name = self._transport.get_extra_info("peername")
+        return str(name[0]) if name else ""
+
+    # from the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._site.connections.add(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._site.connections.discard(self)
+        for request in (self._incoming, self._serving, *self._waiting):
+            if request is not None:
+                request.lose()
+        self._waiting.clear()
+        self._parser = None
+        self._incoming = _NOBODY  # a request refers to its connection: leave no cycle to the garbage collector
+        self._serving = None
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._is_in_head
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._is_last = True
+        except httptools.HttpParserError as error:
+            is_too_large = isinstance(error.__context__, _HeadersTooLargeError)
+            self._give_up("headers-too-large" if is_too_large else "malformed-request")
+            return
+        self._received += len(data)
+        if was_in_head and self._is_in_head:  # a header whose end has not come is not counted by the parser
+            self._head_size += len(data)
+            if self._head_size > LARGEST_HEAD:
+                self._give_up("headers-too-large")
+
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+    # from the parser
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self._incoming = Request(self)
+        self._url = b""
         self._head_size = 0
+        self._is_in_head = True
+        self._started = self._site.now
+        self._received = 0
 
     def on_url(self, url: bytes) -> None:
+        self._url += url
         self._count(len(url))
-        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._incoming.headers[name.lower()] = value
         self._count(len(name) + len(value))
-        super().on_header(name, value)
 
-    def send_400_response(self, _msg: str) -> None:
-        refusal = RefusalError(self._refusal_code)
-        body = refusal.body()
-        head: list[bytes] = [
-            STATUS_LINE[refusal.status],
-            b"content-type: application/problem+json\r\n",
-            b"content-length: %d\r\n" % len(body),
-            b"connection: close\r\n\r\n",
-        ]
-        self.transport.write(b"".join([*head, body]))
-        self.transport.close()
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        request, parser = self._incoming, self._parser
+        request.method = parser.get_method().decode("ascii")
+        request.path, request.query = _target(self._url)
+        request.is_old = parser.get_http_version() == "1.0"
+        request.keeps_alive = not request.is_old and parser.should_keep_alive()
+        headers = request.headers
+        request.is_collected = b"transfer-encoding" not in headers and b"expect" not in headers
+        if request.is_collected and b"content-length" in headers:
+            request.is_collected = int(headers[b"content-length"]) <= _COLLECTED
+        if not request.is_collected:
+            self._take_up(request)
+
+    def on_body(self, body: bytes) -> None:
+        if self._incoming.add(body) > _HIGH_WATER and not self._incoming.is_collected:
+            self._pause_reading()
+
+    def on_message_complete(self) -> None:
+        self._started = _NOTHING
+        self._idle_since = self._site.now
+        request = self._incoming
+        request.complete()
+        if request.is_collected:
+            self._take_up(request)
+
+    # requests
 
     def _count(self, size: int) -> None:
         self._head_size += size
         if self._head_size > LARGEST_HEAD:
-            self._refusal_code = "headers-too-large"
             raise _HeadersTooLargeError
+
+    def _take_up(self, request: Request) -> None:
+        if self._serving is None:
+            self._serve(request)
+        else:
+            self._waiting.append(request)
+            self._pause_reading()
+
+    def _serve(self, request: Request) -> None:
+        self._serving = request
+        self._site.serve(self, request)
+
+    async def answer(self, request: Request) -> None:
+        """Have a request answered and send the reply."""
+        reply = await self._site.app.answer(request)
+        if self._transport.is_closing():
+            return
+        if reply is None or reply.is_dropped:
+            self._transport.abort()
+            return
+        closes = self._send(request, reply)
+        if reply.stream is not None:
+            await self._send_stream(request, reply.stream)
+        if closes or reply.cut_after is not None:
+            self._transport.close()
+        else:
+            self._next()
+
+    def _send(self, request: Request, reply: Reply) -> bool:
+        """Send a reply but for its stream; return whether the connection ends with it."""
+        app = self._site.app
+        is_streamed = reply.stream is not None
+        closes = (
+            not request.keeps_alive
+            or app.is_draining
+            or reply.closes
+            or (self._is_last and not self._waiting)
+            or (request.is_old and is_streamed)
+        )
+        head = app.head(reply, self._site.date, closes=closes, is_chunked=is_streamed and not request.is_old)
+        body = b"" if request.method == "HEAD" else reply.body
+        if reply.cut_after is not None:
+            body = body[: reply.cut_after]
+        self._transport.write(head + body)
+        return closes
+
+    async def _send_stream(self, request: Request, stream: Any) -> None:
+        async for block in stream:
+            if self._transport.is_closing():
+                return
+            if not block:  # would end a chunked body
+                continue
+            self._transport.write(block if request.is_old else b"%x\r\n%b\r\n" % (len(block), block))
+            if self._writable is not None:
+                await self._writable.wait()
+        if not request.is_old and not self._transport.is_closing():
+            self._transport.write(b"0\r\n\r\n")
+
+    def _next(self) -> None:
+        """Take up the next request that waits, or wait for one."""
+        if self._serving is not None:
+            self._serving.discard()
+        self._serving = None
+        self._idle_since = self._site.now
+        if self._waiting:
+            self._serve(self._waiting.popleft())
+        elif self._refusal:
+            self._give_up(self._refusal)
+        if not self._waiting:
+            self.resume_reading()
+
+    def _give_up(self, code: str) -> None:
+        """Refuse what cannot be read, once everything before it has been answered, and close the connection."""
+        self._refusal = code
+        if self._serving is not None:
+            self._pause_reading()
+            return
+        if not self._transport.is_closing():
+            reply = self._site.app.refused(RefusalError(code))
+            self._transport.write(self._site.app.head(reply, self._site.date, closes=True) + reply.body)
+            self._transport.close()
+
+    # reading
+
+    def send_continue(self) -> None:
+        """Tell a client that waits for it to send its body."""
+        if not self._transport.is_closing():
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take more from the socket."""
+        if self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+
+    # time
+
+    def check_time(self, now: Seconds, read_timeout: Seconds, keep_alive: Seconds) -> None:
+        """Close the connection of a client that is idle, or sends a request more slowly than is allowed.
+
+        A request has `read_timeout` and a second for each SLOWEST bytes of it (the rule of Apache's mod_reqtimeout).
+        """
+        if self._transport.is_closing() or self._is_reading_paused:
+            return
+        if self._started != _NOTHING:
+            if now - self._started > read_timeout + self._received / SLOWEST:
+                self._give_up_late()
+        elif self._serving is None and now - self._idle_since > keep_alive:
+            self._transport.close()
+
+    def _give_up_late(self) -> None:
+        if self._serving is None and self._received:
+            self._give_up("request-timeout")
+        else:  # its request is being served and waits for the rest, or nothing has come at all
+            self._transport.close()
+
+    def close_when_idle(self) -> bool:
+        """Close the connection unless a request is being served; return whether it was."""
+        if self._serving is None and not self._waiting:
+            self._transport.close()
+            return True
+        return False
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+
+def _target(url: bytes) -> tuple[str, bytes]:
+    """Return path and query of a request's target; raises ValueError when it is none."""
+    if url[:1] != b"/" or b"#" in url or url[:2] == b"//":
+        parsed = httptools.parse_url(url)
+        path, query = parsed.path or b"/", parsed.query or b""
+    else:
+        path, _, query = url.partition(b"?")
+    text = path.decode("ascii")
+    return (unquote(text) if "%" in text else text), query

@@ -10,33 +10,23 @@ import msgspec
 from prakerja_load.registrar.composition import Registrar
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import JSON, Reply
+from prakerja_load.registrar.request import Request
 
 SMALL_BODY = 16 * 1024
 LARGEST_PHOTO = 4 * 1024 * 1024
 
 
-class ClientGoneError(Exception):
-    """The client closed its connection before its request was complete."""
-
-
 class Call:
     """One request on its way to its endpoint."""
 
-    __slots__ = ("account", "body", "headers", "key", "parameter", "query", "receive", "route")
+    __slots__ = ("account", "body", "headers", "key", "parameter", "query", "request", "route")
 
-    def __init__(
-        self,
-        route: Route,
-        parameter: int,
-        headers: dict[bytes, bytes],
-        query: bytes,
-        receive: Callable[[], Awaitable[Any]],
-    ) -> None:
+    def __init__(self, route: Route, parameter: int, request: Request) -> None:
         self.route = route
         self.parameter = parameter
-        self.headers = headers
-        self.query = query
-        self.receive = receive
+        self.request = request
+        self.headers = request.headers
+        self.query = request.query
         self.body = b""
         self.account = 0
         self.key = ""

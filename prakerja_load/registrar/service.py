@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import apsw
@@ -24,7 +25,8 @@ async def health(registrar: Registrar, _call: Call) -> Reply:
             lab=registrar.settings.is_lab,
             defects=[str(defect) for defect in registrar.defects.active],
             password_hash=str(registrar.passwords),
-            database="sqlite",
+            rate_limits=registrar.limits.is_on,
+            database=registrar.store.kind,
             journal=registrar.store.journal,
             synchronous=registrar.store.synchronous,
             sqlite=apsw.sqlite_lib_version(),
@@ -47,16 +49,32 @@ async def consent(registrar: Registrar, _call: Call) -> Reply:
 async def metrics(registrar: Registrar, _call: Call) -> Reply:
     """Show counters and histograms."""
     admission, civil = registrar.admission, registrar.civil_registry
-    gauges = [
+    gauges: list[openmetrics.Family] = [
         ("registrar_in_flight", "Requests under way.", float(admission.in_flight)),
-        ("registrar_write_queue", "Writes not acknowledged yet.", float(registrar.store.writer.depth)),
+        ("registrar_in_flight_limit", "Requests that may be under way now.", float(admission.limit)),
+        ("registrar_write_queue", "Writes not acknowledged yet.", float(registrar.store.depth)),
+        ("registrar_civil_waiting", "Checks that wait for a place at the civil registry.", float(civil.waiting)),
+        ("registrar_civil_breaker", "State of the breaker before it.", {f'state="{civil.breaker.state}"': 1.0}),
+        ("registrar_defects", "Defects that the laboratory injects now.", _defects(registrar)),
     ]
-    counters = [
-        ("registrar_shed", "Requests told to come back.", float(admission.shed)),
+    if not registrar.settings.postgresql:
+        sizes = openmetrics.store_sizes(registrar.settings.path)
+        gauges.append(("registrar_store_bytes", "Size of the store's files.", sizes))
+    counters: list[openmetrics.Family] = [
+        ("registrar_shed", "Requests told to come back.", _labelled("reason", admission.shed_by)),
         ("registrar_civil_checks", "Checks of the civil registry.", float(civil.checks)),
         ("registrar_civil_refused", "Checks that the civil registry did not take.", float(civil.refused)),
+        ("registrar_civil_breaker_openings", "Times the breaker opened.", float(civil.breaker.openings)),
     ]
     return Reply(200, registrar.metrics.render(gauges, counters), openmetrics.CONTENT_TYPE)
+
+
+def _labelled(label: str, counts: Mapping[str, int]) -> dict[str, float]:
+    return {f'{label}="{value}"': float(count) for value, count in counts.items()}
+
+
+def _defects(registrar: Registrar) -> dict[str, float]:
+    return {f'defect="{name}"': 1.0 for name in registrar.defects.names}
 
 
 async def description(_registrar: Registrar, _call: Call) -> Reply:

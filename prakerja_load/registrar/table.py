@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prakerja_load.registrar import endpoints, lab, messages, service
+from prakerja_load.registrar import admin_page, endpoints, lab, messages, queueing, service
 from prakerja_load.registrar.reply import NDJSON
 from prakerja_load.registrar.routes import LARGEST_PHOTO, Endpoint, Route
 
@@ -58,6 +58,7 @@ def _account() -> list[Route]:
             endpoints.create_account,
             "Make an account",
             "email-in-use",
+            "not-called",
             body=messages.NewAccount,
             success=(201, messages.AccountCreated),
             needs_token=False,
@@ -228,6 +229,15 @@ def _lines(step: str, path: str, endpoint: Endpoint, summary: str, *problems: st
 def _laboratory() -> list[Route]:
     exported = "What journeys wrote after a position, as NDJSON"
     return [
+        Route(
+            "admin-page",
+            "GET",
+            "/lab/",
+            admin_page.admin_page,
+            summary="The wave, the store and the defects at a glance, for a browser",
+            success={200: str},
+            problems=["not-found", "unauthenticated"],
+        ),
         _lab(
             "read-outbox",
             "GET outbox",
@@ -276,10 +286,36 @@ def _laboratory() -> list[Route]:
     ]
 
 
+def _waiting_room() -> list[Route]:
+    return [
+        Route(
+            "take-ticket",
+            "POST",
+            "/api/v1/waiting-room/tickets",
+            queueing.take_ticket,
+            summary="Take a number in the waiting room, where there is one",
+            success={201: messages.Turn},
+            problems=["not-found"],
+        ),
+        Route(
+            "read-turn",
+            "GET",
+            "/api/v1/waiting-room/turn",
+            queueing.read_turn,
+            summary="How many are before the ticket; who does not ask for a minute has given up",
+            success={200: messages.Turn},
+            problems=["not-found", "ticket-unknown"],
+        ),
+    ]
+
+
 def _numbered(routes: list[Route]) -> tuple[Route, ...]:
     for number, route in enumerate(routes, 1):
         route.operation = number
     return tuple(routes)
 
 
-ROUTES: tuple[Route, ...] = _numbered([*_account(), *_person(), *_test_and_wave(), *_service(), *_laboratory()])
+# What is new stands at the end: the numbers are stored with the kept answers.
+ROUTES: tuple[Route, ...] = _numbered(
+    [*_account(), *_person(), *_test_and_wave(), *_service(), *_laboratory(), *_waiting_room()]
+)

@@ -39,21 +39,44 @@ STEPS = (
     "submit-test",
     "join-wave",
 )
-_COUNT = _Kind("a whole number, at least 1", lambda given: type(given) is int and given >= 1)
+_COUNT = _Kind("a whole number, at least 1", lambda given: type(given) is int and 1 <= given <= 2**53)
 _LENGTH = _Kind("seconds, 0 to 3600", _between(0, 3600))
 _SHARE = _Kind("a number, 0 to 1", _between(0, 1))
-_STEP = _Kind(f"one of {', '.join(STEPS)}", lambda given: given in STEPS)
+
+
+def _whole(lowest: int, highest: int) -> _Kind:
+    allowed = f"a whole number, {lowest} to {highest}"
+    return _Kind(allowed, lambda given: type(given) is int and lowest <= given <= highest)
+
+
+def _one_of(*names: str) -> _Kind:
+    return _Kind(f"one of {', '.join(names)}", lambda given: given in names)
+
+
 DEFECTS: Mapping[str, Mapping[str, _Kind]] = {
-    "lose-write": {"every": _COUNT, "step": _STEP},
+    "lose-write": {"every": _COUNT, "step": _one_of(*STEPS)},
     "duplicate-write": {"every": _COUNT},
     "corrupt-field": {"every": _COUNT},
+    "oversell": {"places": _COUNT},
+    "acknowledge-early": {"every": _COUNT},
     "stall": {"after": _LENGTH, "seconds": _LENGTH},
     "silence": {"share": _SHARE},
     "mute": {},
     "slow": {"seconds": _LENGTH},
+    "slow-above": {"rate": _whole(1, 1_000_000), "seconds": _LENGTH},
+    "known-queue": {
+        "slots": _whole(1, 100_000),
+        "seconds": _LENGTH,
+        "service": _one_of("fixed", "exponential"),
+        "seed": _whole(0, 2**53),
+    },
+    "leak-memory": {"bytes": _whole(1, 1024 * 1024)},
+    "drop-connection": {"share": _SHARE, "moment": _one_of("before", "after")},
+    "truncate-body": {"share": _SHARE},
     "error": {"share": _SHARE},
+    "error-as-200": {"share": _SHARE},
 }
-OPTIONAL = frozenset({"step"})
+OPTIONAL = frozenset({"step", "service", "seed", "moment"})
 
 _DATABASE = re.compile(r"sqlite(:.*[^/].*)?")
 

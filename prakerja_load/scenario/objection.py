@@ -51,12 +51,12 @@ def _target_problems(scenario: Scenario) -> Iterator[Problem]:
     if url is None:
         return
     found = _ADDRESS.fullmatch(url)
-    if not found:
+    if not found or int(found[2] or 0) > 65_535:
         given = "an address with a name or password in it" if "@" in url else shown(url)
         yield Problem("target.url", given, "http://host:port or https://host", _SECRETS if "@" in url else "")
     elif is_prakerja_host(host := found[1].strip("[]")):
         yield Problem("target.url", shown(url), "any system but *.prakerja.go.id", "this tool never puts load on it")
-    elif (found[2] or "").strip("/"):
+    elif (found[3] or "").strip("/"):
         hint = "the paths of a journey begin at /; a system beneath a path needs a host name of its own"
         yield Problem("target.url", shown(url), "http://host:port or https://host, without a path", hint)
     elif not _LOOPBACK.fullmatch(host) and not (scenario.target.authorized_by or "").strip():
@@ -136,7 +136,7 @@ def _network_problems(scenario: Scenario) -> Iterator[Problem]:
         )
 
 
-_ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^/@:?#%\[\]\s]+)(?::[1-9]\d{0,4})?(/[^?#\s]*)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^/@:?#%\[\]\s]+)(?::([1-9]\d{0,4}))?(/[^?#\s]*)?", re.IGNORECASE)
 _DATABASE = re.compile(r"sqlite:///[^?#]+|postgres(ql)?://([^/@:?#]+@)?[^/@?#]+/[^/?#]+")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _SECRETS = "secrets come from the environment, never from a scenario"

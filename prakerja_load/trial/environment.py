@@ -13,7 +13,7 @@ from prakerja_load.evidence.run_directory import read_json
 
 REPORTS = Path("reports")
 DOCTOR = "doctor.json"  # beside the run directories
-PACKAGES = ("prakerja-load", "locust", "uvloop", "httptools", "apsw", "uvicorn", "msgspec", "numpy", "pandas", "faker")
+PACKAGES = ("prakerja-load", "locust", "uvloop", "httptools", "apsw", "msgspec", "numpy", "pandas", "faker")
 
 
 def describe(reports: Path = REPORTS) -> dict[str, str]:

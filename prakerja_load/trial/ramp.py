@@ -19,7 +19,7 @@ from prakerja_load.driver.tls import read_authorities
 from prakerja_load.errors import EvidenceError, HarnessError
 from prakerja_load.evidence.memory import MEMORY
 from prakerja_load.evidence.progress import Progress
-from prakerja_load.evidence.run_directory import RAMP, STORED, TARGET, read_json, write_json
+from prakerja_load.evidence.run_directory import ABORTED, CONTROLLER, RAMP, STORED, TARGET, read_json, write_json
 from prakerja_load.journey.step import Registrant
 from prakerja_load.judgement import ports
 from prakerja_load.judgement.plan import journey_figures
@@ -64,13 +64,15 @@ Loading: TypeAlias = Callable[[Course, dict[str, str]], bool]
 """What plays a ramp that is written down, given the secrets of the target; returns whether it was interrupted."""
 
 
-def is_closed(folder: Path) -> bool:
-    """Tell whether a ramp's folder holds a ramp that ran to its end."""
+def is_over(folder: Path) -> bool:
+    """Tell whether nothing of a ramp is left to play: it ran to its end, which nobody but its scenario cut short."""
     try:
-        said = read_json(folder / RAMP)
+        said, led = read_json(folder / RAMP), read_json(folder / CONTROLLER)
     except EvidenceError:
         return False
-    return isinstance(said, dict) and said.get("closed") is True
+    if not isinstance(said, dict) or not isinstance(led, dict) or said.get("closed") is not True:
+        return False
+    return not led.get("interrupted") or (folder / ABORTED).is_file()
 
 
 def drive(course: Course, system: System, stored: int, load: Loading | None = None, rest: Rest | None = None) -> bool:

@@ -42,9 +42,14 @@ def why_not(folder: Path, *, has_store: bool, is_asked_by_table: bool) -> str:
         return "the store that it filled is gone"
     if is_asked_by_table:
         return "what its target's tables held before it is not known any more"
-    if _newest(folder) is None:
+    if not has_begun(folder):
         return "its load had not begun"
     return ""
+
+
+def has_begun(folder: Path) -> bool:
+    """Tell whether a ramp, or a part of it, got as far as its load."""
+    return _newest(folder) is not None
 
 
 def lay_aside(folder: Path) -> Rest:

@@ -13,7 +13,9 @@ from pathlib import Path
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.clock import Clock, RealClock
 from prakerja_load.driver.address import Address
+from prakerja_load.driver.wire import LAB_VARIABLE
 from prakerja_load.errors import HarnessError, Problem, ScenarioError, UsageError
+from prakerja_load.evidence.part import part_paths
 from prakerja_load.evidence.progress import Progress
 from prakerja_load.evidence.run_directory import ENVIRONMENT, RUN, SCENARIO, RunDirectory, write_bytes
 from prakerja_load.judgement import plan as planning
@@ -90,6 +92,7 @@ def start(order: Order, display: Live, clock: Clock | None = None, *, standing: 
     scenario = load(order.scenario, order.settings)
     numbers = _numbers(order, scenario)
     _check_reach(order.controller, scenario)
+    _check_people(scenario)
     if not order.undecidable:
         made = planning.plan(_only(scenario, numbers), space=ports.of_this_machine())
         planning.refuse_undecidable(made, str(order.scenario))
@@ -123,10 +126,11 @@ def start(order: Order, display: Live, clock: Clock | None = None, *, standing: 
 def resume(
     path: Path, display: Live, clock: Clock | None = None, *, controller: Address | None = None, redo: bool = False
 ) -> RunJudgement:
-    """Finish a run that was cut off: closed ramps stay as they are, of a ramp that was not closed the rest is played.
+    """Finish a run that was cut off: ramps that are over stay as they are, of one that is not the rest is played.
 
-    With `redo`, and where the rest cannot be played, such a ramp is run anew: its evidence is set aside, not deleted,
-    and its people are not used again. Raises HarnessError while processes of the run are still alive.
+    With `redo`, and where the rest cannot be played, such a ramp is run anew, and with `redo` also one that was played
+    in parts: its evidence is set aside, not deleted, and its people are not used again. Raises HarnessError while
+    processes of the run are still alive.
     """
     directory = RunDirectory.open(path)
     said = directory.read(RUN)
@@ -136,9 +140,10 @@ def resume(
         directory, scenario, str(said["run"]), numbers, clock or RealClock(), display, Standing(), controller
     )
     _check_reach(controller, scenario)
+    _check_people(scenario)
     with hold(path):
         for folder in directory.ramp_paths():
-            if not ramp.is_closed(folder):
+            if not ramp.is_over(folder) or (redo and part_paths(folder)):
                 _take_up(voyage, folder, redo=redo)
         return _sail(voyage)
 
@@ -180,6 +185,8 @@ def _sail(voyage: Voyage) -> RunJudgement:
         for one in judged.ramps:
             voyage.display.message(one.sentence)
         voyage.display.message(f"report: {page}")
+        if voyage.standing.was_interrupted:
+            _say_how_to_go_on(voyage)
     if failure is not None:
         raise failure
     return judged
@@ -187,7 +194,7 @@ def _sail(voyage: Voyage) -> RunJudgement:
 
 def _run_ramps(voyage: Voyage) -> None:
     cores = split_cores(sorted(os.sched_getaffinity(0)))
-    system_folder = voyage.standing.folder or voyage.directory.file("registrar")
+    system_folder = _system_folder(voyage)
     if voyage.standing.folder is None and not voyage.rests:
         shutil.rmtree(system_folder, ignore_errors=True)  # a store that a killed run left behind is not continued
     system_folder.mkdir(exist_ok=True)
@@ -199,9 +206,36 @@ def _run_ramps(voyage: Voyage) -> None:
         finally:
             if voyage.controller is not None:
                 crew.dismiss(voyage.controller, voyage.directory.path)
+    _clear(voyage)
+
+
+def _system_folder(voyage: Voyage) -> Path:
+    return voyage.standing.folder or voyage.directory.file("registrar")
+
+
+def _clear(voyage: Voyage) -> None:
+    """Remove the store of the embedded registrar, as large as its registrants are many; what counts was exported."""
     if voyage.standing.folder is None:
-        # the store of the embedded registrar is as large as its registrants are many; what counts was exported
-        shutil.rmtree(system_folder, ignore_errors=True)
+        shutil.rmtree(_system_folder(voyage), ignore_errors=True)
+
+
+def _say_how_to_go_on(voyage: Voyage) -> None:
+    """Say how an interrupted run is finished, and keep the store for it only where a ramp goes on with it."""
+    if voyage.standing.folder is not None:  # whoever lent the store leads the run
+        return
+    begun = voyage.directory.ramp_paths()
+    is_left = [folder for folder in begun if not ramp.is_over(folder)]
+    goes_on = any(map(remainder.has_begun, is_left))
+    if not goes_on or voyage.scenario.target.url is not None:
+        _clear(voyage)
+    if not is_left and len(begun) == len(voyage.numbers):
+        return
+    said = f"prakerja-load run --resume {voyage.directory.path} finishes it"
+    if goes_on and voyage.scenario.claim == "peak":
+        said += ", with --redo by offering the peak anew, because one in parts proves nothing"
+    if (folder := _system_folder(voyage)).exists():
+        said += f"; until then the store stays in {folder}"
+    voyage.display.message(said)
 
 
 def _run_todo(voyage: Voyage, todo: Sequence[int], system: System, cores: frozenset[int]) -> None:
@@ -250,6 +284,15 @@ def _check_reach(controller: Address | None, scenario: Scenario) -> None:
         raise UsageError(
             f"--controller: got {controller} without a target, allowed: --target URL that the workers reach, "
             "because the embedded registrar listens on this machine's loopback only"
+        )
+
+
+def _check_people(scenario: Scenario) -> None:
+    """Refuse to send people to log in whom nobody can have stored; raises UsageError."""
+    if scenario.target.url is not None and not _uses_new_people(scenario) and not os.environ.get(LAB_VARIABLE):
+        raise UsageError(
+            f"journey.name: got {scenario.journey.name} for {scenario.target.url} without {LAB_VARIABLE}, allowed: "
+            "with the token of its laboratory, where the people who return are stored beforehand"
         )
 
 

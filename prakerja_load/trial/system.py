@@ -24,6 +24,7 @@ from prakerja_load.journey.answer import problem_code
 from prakerja_load.units import Seconds
 
 METRICS_WAIT: Seconds = 2.0
+HEALTH_WAIT: Seconds = 10.0
 _RESIDENT = re.compile(rb"^process_resident_memory_bytes(?:\{[^}]*\})? ([0-9.eE+]+)", re.MULTILINE)
 CHUNK = 50_000  # applicants in one import request
 NDJSON = "application/x-ndjson"
@@ -65,9 +66,9 @@ class System:
         return {"PRAKERJA_LAB_TOKEN": self._lab_token}
 
     def health(self) -> dict[str, Any]:
-        """Return what the system says of itself; empty when it has no health page."""
+        """Return what the system says of itself; empty when it has no health page, or none that answers in time."""
         try:
-            status, body = self._call("GET", "/healthz")
+            status, body = self._call("GET", "/healthz", timeout=HEALTH_WAIT)
             said = json.loads(body) if status == http.client.OK else {}
         except (OSError, ValueError, http.client.HTTPException):
             return {}

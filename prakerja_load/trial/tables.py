@@ -31,7 +31,8 @@ class Tables:
     """What the scenario's tables hold of the `count` arrivals of one ramp.
 
     Making it asks every table for the keys that are there already. Raises ScenarioError, before anything is sent, when
-    the journey and a table do not fit, and EvidenceError when a table cannot be asked.
+    the journey and a table do not fit, EvidenceError when a table cannot be asked, and HarnessError when it holds a row
+    of one of these arrivals: it would be taken for what the ramp is to write.
     """
 
     def __init__(
@@ -44,7 +45,6 @@ class Tables:
     ) -> None:
         by_name = {step.name: step for step in steps}
         self._run = registrant(0).run
-        self._count = count
         self._tables = []
         for number, table in enumerate(tables, 1):
             step = by_name[table.step]
@@ -56,6 +56,9 @@ class Tables:
             self._tables.append((table, step, columns, fields))
         # all columns, so that one that is not there is found now
         self._before = [_keys(self._open(table), columns, table.key) for table, _, columns, _ in self._tables]
+        self._places = [_Places(fields, table.key, count) for table, _, _, fields in self._tables]
+        for (table, *_), places, before in zip(self._tables, self._places, self._before, strict=True):
+            _refuse_known(table, places.known(before))
 
     def export(self, path: Path) -> int:
         """Ask every table again, save the rows of this ramp, and return their number.
@@ -74,9 +77,8 @@ class Tables:
         return rows
 
     def _rows(self) -> Iterator[dict[str, str | None]]:
-        for (table, step, columns, fields), before in zip(self._tables, self._before, strict=True):
+        for (table, step, columns, _), places, before in zip(self._tables, self._places, self._before, strict=True):
             source = self._open(table)
-            places = _Places(fields, table.key, self._count)
             try:
                 for chunk in source.chunks(columns):
                     for cells in zip(*chunk, strict=True):
@@ -106,6 +108,8 @@ class _Places:
         self._hashes = hashes[self._order]
 
     def of(self, value: str | None) -> int | None:
+        if value is None:  # a row without a key is nobody's
+            return None
         place = int(np.searchsorted(self._hashes, hash(value)))
         while place < self._hashes.size and self._hashes[place] == hash(value):
             index = int(self._order[place])
@@ -113,6 +117,21 @@ class _Places:
                 return index
             place += 1
         return None
+
+    def known(self, hashes: Hashes) -> list[str]:
+        """Return the values of arrivals whose hash is among these."""
+        found = self._order[np.isin(self._hashes, hashes)].tolist()
+        values = (self._fields(index)[self._key] for index in sorted(found))
+        return [value for value in values if value is not None]
+
+
+def _refuse_known(table: StoredTable, known: list[str]) -> None:
+    """Raise HarnessError where people of this ramp are stored before it."""
+    if known:
+        raise HarnessError(
+            f"the table of {table.step} holds {len(known)} of this ramp's registrants already, such as {known[0]}: "
+            "give every run an empty store, or a query that returns only what the step has written"
+        )
 
 
 def _columns(fields: dict[str, str | None], table: StoredTable, number: int) -> tuple[str, ...]:

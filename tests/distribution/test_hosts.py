@@ -159,7 +159,7 @@ def test_hosts_apart_measure_the_times_of_one_process_within_two_percent(
 ) -> None:
     for here, there in zip(rows(together), rows(apart.ramp), strict=True):
         assert here["requests"] == there["requests"], here["name"]
-        for quantile in ("p50", "p95"):
+        for quantile in ("p50", "p95") if here["is_gated"] else ():  # a look into the outbox has no times
             one, two = (row["elapsed"][quantile]["value"] for row in (here, there))
             assert two == pytest.approx(one, rel=0.02), (here["name"], quantile)
 

@@ -37,10 +37,12 @@ patience = "5s"
 """
 
 
-def locust(folder: Path, *arguments: str, registrants: int = 2000, hold: str = "1s") -> subprocess.Popen[str]:
-    """Start `locust` on a scenario of registrants · 0.9 / 60 arrivals/s (30 by default)."""
+def locust(
+    folder: Path, *arguments: str, registrants: int = 2000, hold: str = "1s", more: str = ""
+) -> subprocess.Popen[str]:
+    """Start `locust` on a scenario of registrants · 0.9 / 60 arrivals/s (30 by default), with `more` at its end."""
     scenario = folder / "tiny.toml"
-    scenario.write_text(SCENARIO.format(registrants=registrants, hold=hold))
+    scenario.write_text(SCENARIO.format(registrants=registrants, hold=hold) + more)
     command = [str(Path(sys.executable).with_name("locust")), "--csv", str(folder / "out"), *arguments]
     return subprocess.Popen(
         command,

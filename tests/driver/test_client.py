@@ -17,6 +17,7 @@ import uvloop
 from msgspec.structs import replace
 
 from prakerja_load.driver.client import Client, Endpoint, Line
+from prakerja_load.driver.connection import HEADS_KEPT
 from prakerja_load.driver.wire import RequestWriter
 from prakerja_load.journey.step import Outcome, Request, Response, Step
 
@@ -631,3 +632,68 @@ def test_every_connection_is_closed_in_the_end() -> None:
         return before, after
 
     assert uvloop.run(main()) == (2, 0)
+
+
+# what is remembered of heads
+
+
+def with_length(body: bytes, *fields: bytes) -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *fields, b"content-length: %d" % len(body), b"", body])
+
+
+def test_an_answer_whose_head_came_before_has_a_body_of_its_own() -> None:
+    bodies = [b"ok", b"no", b"ok!", b"", b"so", b""]
+    responses, site = talk([says(*map(with_length, bodies))], *[GET] * len(bodies))
+
+    assert [(response.status, response.body) for response in responses] == [(200, body) for body in bodies]
+    assert site.accepted == 1
+    assert len(site.client.heads) == len(set(map(len, bodies)))
+
+
+@pytest.mark.parametrize("size", [1, 7, 38, 39])
+def test_an_answer_whose_head_came_before_may_come_in_pieces(size: int) -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        await take(reader)
+        writer.write(with_length(b"all of it"))
+        await drip_once(reader, writer, with_length(b"and again"), size)
+        await says(with_length(b"and later"))(reader, writer)
+
+    responses, _ = talk([script], GET, GET, GET)
+
+    assert [response.body for response in responses] == [b"all of it", b"and again", b"and later"]
+
+
+@pytest.mark.parametrize(
+    ("second", "failure"), [(OK + b"x", Outcome.MALFORMED), (OK + OK, Outcome.MALFORMED), (OK[:-1], Outcome.ERROR)]
+)
+def test_more_or_less_than_a_head_states_is_seen_though_the_head_came_before(second: bytes, failure: Outcome) -> None:
+    responses, _ = talk([says(OK, second)], GET, POST)
+
+    assert [response.failure for response in responses] == [None, failure]
+
+
+def test_headers_and_waits_are_read_from_a_head_that_came_before() -> None:
+    shed = b"HTTP/1.1 503 No\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n"
+    plain = with_length(b"ok", b"a: b")
+    curious = replace(GET, wants_headers=True)
+    responses, _ = talk([says(plain, plain, shed, shed)], GET, curious, GET, GET)
+
+    assert responses[1].headers == (("a", "b"), ("content-length", "2"))
+    assert [response.retry_after for response in responses[2:]] == [3, 3]
+
+
+def test_a_head_that_closes_closes_every_time_it_comes() -> None:
+    last = with_length(b"ok", b"connection: close")
+    responses, site = talk([says(last, OK)] * 3, GET, GET, GET)
+
+    assert [response.body for response in responses] == [b"ok"] * 3
+    assert site.accepted == 3
+
+
+def test_the_heads_that_are_remembered_are_few() -> None:
+    count = HEADS_KEPT + 10
+    answers = [with_length(b"ok", b"x: %d" % number) for number in range(count)]
+    responses, site = talk([says(*answers)], *[GET] * count, settle=False)
+
+    assert [response.body for response in responses] == [b"ok"] * count
+    assert 0 < len(site.client.heads) <= HEADS_KEPT

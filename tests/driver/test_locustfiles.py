@@ -111,6 +111,17 @@ def test_it_refuses_what_it_may_not_load(tmp_path: Path) -> None:
     assert "never puts under load" in said
 
 
+@pytest.mark.parametrize("number", ["0", "two"])
+def test_it_refuses_a_ramp_that_is_not_there(tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRAKERJA_RAMP", number)
+    code, said = finish(
+        locust(tmp_path, "--headless", "-f", "locustfiles/registration.py", "--host", "http://127.0.0.1:1")
+    )
+
+    assert code == 2, said
+    assert f"PRAKERJA_RAMP: got '{number}', allowed: 1 to 1" in said
+
+
 FEED = """
     import json, numpy as np
     from locust.stats import RequestStats

@@ -34,7 +34,7 @@ class FakeLine:
         self.asked: list[int] = []
         self.is_hung_up = self.is_dropped = False
 
-    def ask(self, request: Request, respond: Callable[[Response], None]) -> None:
+    def ask(self, request: Request, respond: Callable[[Response], None], _now: int | None = None) -> None:
         self.asked.append(self.still.now_ns)
         latency, response = next(self.answers)
         if latency >= 0:

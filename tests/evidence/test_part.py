@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prakerja_load.evidence.ledger import LedgerState, resolve
-from prakerja_load.evidence.part import Part, join, part_paths, remaining
+from prakerja_load.evidence.part import KEPT_WAITING, Part, join, part_paths, remaining
 from prakerja_load.evidence.sample import ARRIVAL, LEDGER, SAMPLE
-from prakerja_load.journey.step import Ending
+from prakerja_load.journey.step import Ending, Outcome
 
 
 def part(arrivals: dict[int, Ending], *, samples: dict[int, int], ledger: list[tuple[int, int, int]]) -> Part:
@@ -44,6 +44,30 @@ def test_an_arrival_belongs_to_the_part_in_which_it_ended() -> None:
     assert whole.carried == {"arrivals": 1, "samples": 3, "ledger": 2}
     assert whole.replayed.tolist() == [1, 2]
     assert whole.cut_at == (5.0,)
+
+
+def under_way_for(waited: dict[int, float]) -> Part:
+    """Return a part cut off while these arrivals waited so long (s) for an answer."""
+    found = part(dict.fromkeys(waited, UNDER_WAY), samples=dict.fromkeys(waited, 1), ledger=[])
+    found.samples["outcome"] = Outcome.IN_FLIGHT
+    found.samples["due"] = 10**9
+    found.samples["finished"] = [round((1 + seconds) * 10**9) for seconds in waited.values()]
+    return found
+
+
+def test_who_was_kept_waiting_until_the_cut_stays_unfinished_and_is_not_played_again() -> None:
+    first = under_way_for({0: KEPT_WAITING - 0.001, 1: KEPT_WAITING, 2: 25.0})
+    whole = join([first], part({0: ENDED}, samples={0: 14}, ledger=[]))
+
+    assert first.closed.tolist() == [1, 2]
+    assert remaining(3, first.closed) == [(0, 1)]
+    assert whole.replayed.tolist() == [0]
+    assert sorted(zip(whole.arrivals["index"].tolist(), whole.arrivals["ending"].tolist(), strict=True)) == [
+        (0, ENDED),
+        (1, UNDER_WAY),
+        (2, UNDER_WAY),
+    ]
+    assert whole.samples["outcome"].tolist().count(Outcome.IN_FLIGHT) == 2
 
 
 def test_arrivals_that_a_killed_process_had_not_written_down_may_have_been_begun() -> None:

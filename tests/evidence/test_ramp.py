@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from prakerja_load.errors import EvidenceError
-from prakerja_load.evidence.journal import DTYPES, Kind, SegmentWriter, frame
+from prakerja_load.evidence.journal import DTYPES, Kind, SegmentWriter, frame, nothing
 from prakerja_load.evidence.ramp import load_ramp
-from prakerja_load.evidence.run_directory import CONTROLLER, RAMP, STORED, TARGET, worker_path, write_json
+from prakerja_load.evidence.run_directory import BEGUN, CONTROLLER, RAMP, STORED, TARGET, worker_path, write_json
+from prakerja_load.evidence.sample import ARRIVAL, SAMPLE
+from prakerja_load.journey.step import Ending, Outcome
 
 RECORD = {"number": 2, "run": "k1r2", "workers": 2, "count": 9, "closed": True, "curve": [[1, 2, 3]]}
 
@@ -68,6 +70,56 @@ def test_a_torn_segment_is_said_and_what_is_whole_of_it_kept(tmp_path: Path) -> 
 
     assert evidence.torn == ("worker-0/ledger.seg",)
     assert evidence.ledger.size == 3
+
+
+def fill_part(folder: Path) -> Path:
+    """Leave an earlier part with arrivals 0, ended, and 1, kept waiting for an answer until the cut."""
+    part = folder / "part-1"
+    part.mkdir()
+    write_json(part / RAMP, {**RECORD, "workers": 1, "closed": False})
+    write_json(part / BEGUN, {"epoch_ns": 1, "epoch_wall": 1.0})
+    arrivals, samples = np.zeros(2, ARRIVAL), np.zeros(2, SAMPLE)
+    arrivals["index"] = samples["index"] = [0, 1]
+    arrivals["ending"] = [Ending.COMPLETED, Ending.IN_FLIGHT]
+    samples["outcome"] = [Outcome.OK, Outcome.IN_FLIGHT]
+    samples["finished"] = 5 * 10**9
+    records = {Kind.ARRIVALS: arrivals, Kind.SAMPLES: samples}
+    for kind in Kind:
+        with SegmentWriter(worker_path(part, 0) / kind.file_name, kind) as segment:
+            segment.append(records.get(kind, np.zeros(0, DTYPES[kind])))
+    return part
+
+
+def test_of_a_resumed_ramp_as_much_is_told_whatever_of_it_is_wanted(tmp_path: Path) -> None:
+    fill_part(fill(tmp_path))
+    whole = load_ramp(tmp_path)
+    narrowed = load_ramp(tmp_path, {kind: nothing for kind in Kind if kind is not Kind.ARRIVALS})
+
+    assert sorted(whole.arrivals["index"].tolist()) == [0, 0, 0, 0, 1]
+    assert np.array_equal(whole.arrivals, narrowed.arrivals)
+    assert whole.carried["arrivals"] == narrowed.carried["arrivals"] == 2
+    assert 1 not in whole.replayed.tolist()
+    assert (whole.samples.size, narrowed.samples.size) == (5, 0)
+    assert whole.missing == ()
+
+
+@pytest.mark.parametrize("kind", [Kind.SAMPLES, Kind.LEDGER])
+def test_a_segment_that_an_earlier_part_has_lost_is_missed(tmp_path: Path, kind: Kind) -> None:
+    part = fill_part(fill(tmp_path))
+    (worker_path(part, 0) / kind.file_name).unlink()
+
+    evidence = load_ramp(tmp_path)
+
+    assert evidence.missing == (f"part-1/worker-0/{kind.file_name}",)
+    assert evidence.is_ledger_whole == (kind is not Kind.LEDGER)
+
+
+def test_what_a_part_never_had_is_not_missed(tmp_path: Path) -> None:
+    part = tmp_path / "part-1"
+    part.mkdir()
+    write_json(part / RAMP, {**RECORD, "workers": 1, "closed": False})
+
+    assert load_ramp(fill(tmp_path)).missing == ()
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"count": "many"}'])

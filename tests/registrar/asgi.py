@@ -1,4 +1,4 @@
-"""A registrar inside the test's own event loop, called through ASGI without a socket."""
+"""A registrar inside the test's own event loop, called without a socket."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, ParamSpec
 
 from prakerja_load.registrar.app import App
 from prakerja_load.registrar.composition import Registrar
+from prakerja_load.registrar.request import Request
 from prakerja_load.registrar.settings import Settings
 
 P = ParamSpec("P")
@@ -50,7 +51,7 @@ class Answer:
 
 
 class Client:
-    """Calls an ASGI application."""
+    """Calls the application."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -66,28 +67,25 @@ class Client:
         goes_away: bool = False,
     ) -> Answer:
         """Send a request; `pieces` sends the body in parts, `goes_away` closes the connection after them."""
-        path, _, query = target.partition("?")
-        messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces or [body]]
-        if goes_away:
-            messages.append({"type": "http.disconnect"})
-        else:
-            messages[-1]["more_body"] = False
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            return messages.pop(0) if messages else {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
+        request = Request()
+        request.method = method
+        request.path, _, query = target.partition("?")
+        request.query = query.encode()
         given = {"content-length": str(len(body)), **(headers or {})}
-        raw = [(name.lower().encode(), value.encode()) for name, value in given.items()]
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
-        await self._app(scope, receive, send)
-        if not sent:
+        request.headers.update({name.lower().encode(): value.encode() for name, value in given.items()})
+        for piece in pieces or [body]:
+            request.add(piece)
+        if goes_away:
+            request.lose()
+        else:
+            request.complete()
+        reply = await self._app.answer(request)
+        if reply is None:
             return Answer(0, {}, b"")
-        names = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], names, b"".join(message["body"] for message in sent[1:]))
+        head = self._app.head(reply, b"", closes=reply.closes).decode("latin-1").split("\r\n")
+        names = {name: value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        streamed = [block async for block in reply.stream] if reply.stream is not None else []
+        return Answer(reply.status, names, b"".join([*streamed, reply.body]))
 
 
 class Lab:

@@ -218,7 +218,8 @@ async def test_every_answer_forbids_caching_and_guessing(laboratory: Laboratory)
     for answer in answers:
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        assert answer.headers["content-security-policy"] == policy
 
 
 @in_loop
@@ -271,7 +272,7 @@ async def test_more_than_the_limit_under_way_is_told_to_come_back(laboratory: La
     assert {answer.problem for answer in shed} == {"overloaded"}
     assert all(1 <= int(answer.headers["retry-after"]) <= 3 for answer in shed)
     assert health.status == 200
-    assert "registrar_shed_total 5.0" in metrics
+    assert 'registrar_shed_total{reason="in-flight"} 5.0' in metrics
     assert {answer.status for answer in retried} == {201}
 
 
@@ -286,7 +287,8 @@ async def test_a_failure_inside_is_one_500_and_the_log_holds_no_person(
             answer = await lab.send("POST", "/api/v1/identity", Person(1).identity, key="k", token=visit.token)
         assert lab.registrar.admission.in_flight == 0
     assert (answer.status, answer.problem) == (500, "internal-error")
-    assert "identity failed: ZeroDivisionError" in caplog.text
+    assert [(record.msg, record.fields["step"]) for record in caplog.records] == [("request-failed", "identity")]
+    assert "ZeroDivisionError" in caplog.text
     assert Person(1).nik not in caplog.text
 
 

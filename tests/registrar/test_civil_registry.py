@@ -11,6 +11,7 @@ import pytest
 from asgi import NOON, Laboratory, in_loop
 from people import Person, Visit
 
+from prakerja_load.registrar.breaker import BreakerRules, BreakerState
 from prakerja_load.registrar.civil_registry import CitizenRecords, CivilRegistry
 from prakerja_load.registrar.problems import RefusalError
 
@@ -71,12 +72,54 @@ async def test_the_daily_quota_is_spent_once_a_day_of_jakarta(tmp_path: Path) ->
 @in_loop
 async def test_checks_beyond_the_capacity_wait_and_give_up_in_time(tmp_path: Path) -> None:
     person = Person(1)
-    registry = CivilRegistry(records(tmp_path, person), latency=0.2, capacity=2, timeout=0.05)
-    checks = [registry.problem_with(person.nik, person.kk, BORN, NOON) for _ in range(5)]
+    registry = CivilRegistry(records(tmp_path, person), latency=0.4, capacity=2, timeout=0.6, daily_quota=3)
+    checks = [registry.problem_with(person.nik, person.kk, BORN, NOON) for _ in range(3)]
     answers = await asyncio.gather(*checks, return_exceptions=True)
     assert answers[:2] == [None, None]
-    assert {getattr(answer, "code", "") for answer in answers[2:]} == {"civil-registry-away"}
-    assert await registry.problem_with(person.nik, person.kk, BORN, NOON) is None
+    assert getattr(answers[2], "code", "") == "civil-registry-away"
+    assert registry.waiting == 0
+    registry.records.close()
+
+
+@in_loop
+async def test_checks_that_could_not_be_answered_in_time_do_not_wait_and_cost_nothing(tmp_path: Path) -> None:
+    person = Person(1)
+    registry = CivilRegistry(records(tmp_path, person), latency=1.0, capacity=1, timeout=2.0)
+    checks = [asyncio.create_task(registry.problem_with(person.nik, person.kk, BORN, NOON)) for _ in range(3)]
+    await asyncio.sleep(0)  # they have begun
+    with pytest.raises(RefusalError, match="civil-registry-away") as away:
+        await registry.problem_with(person.nik, person.kk, BORN, NOON)
+    assert away.value.detail == "too many checks wait"
+    assert (registry.checks, registry.waiting, registry.refused) == (1, 2, 1)
+    for check in checks:
+        check.cancel()
+    await asyncio.wait(checks)
+    assert registry.waiting == 0
+    registry.records.close()
+
+
+@in_loop
+async def test_a_registry_that_does_not_answer_is_left_alone_and_then_tried_once(tmp_path: Path) -> None:
+    person = Person(1)
+    rules = BreakerRules(failures=3, rest=0.2)
+    registry = CivilRegistry(records(tmp_path, person), latency=60, timeout=0.02, breaker=rules)
+
+    async def ask() -> str | None:
+        return await registry.problem_with(person.nik, person.kk, BORN, NOON)
+
+    reasons = []
+    for _ in range(5):
+        with pytest.raises(RefusalError, match="civil-registry-away") as away:
+            await ask()
+        reasons.append(away.value.detail)
+    assert reasons == ["no answer in time"] * 3 + ["it did not answer lately"] * 2
+    assert registry.checks == 3
+    registry._latency = 0  # it is well again
+    await asyncio.sleep(0.21)
+    answers = await asyncio.gather(ask(), ask(), return_exceptions=True)
+    assert answers[0] is None
+    assert await ask() is None
+    assert registry.breaker.state is BreakerState.CLOSED
     registry.records.close()
 
 

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import threading
+import tracemalloc
 from typing import Any
 
+import msgspec
 import pytest
-from asgi import Answer, Lab, Laboratory, in_loop
+from asgi import LAB_TOKEN, Answer, Lab, Laboratory, in_loop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from people import Person, Visit
+from server_process import StartServer
+from wire import Wire
 
-from prakerja_load.registrar.defects import STORED_STEPS, Defects, Failing, Silence, Stall
+from prakerja_load.registrar.defect_catalog import (
+    KINDS,
+    NAMES,
+    STORED_STEPS,
+    Failing,
+    KnownQueue,
+    Silence,
+    SlowAbove,
+    Stall,
+)
+from prakerja_load.registrar.defects import Defects, KnownTimes
+from prakerja_load.registrar.store.lookups import Lookups
 
 
 async def inject(lab: Lab, *defects: dict[str, Any]) -> Answer:
@@ -72,9 +89,9 @@ async def test_a_field_of_every_nth_write_is_altered(laboratory: Laboratory) -> 
         await inject(lab, {"name": "corrupt-field", "every": 1})
         await (await Visit(lab, Person(1)).complete()).join()
         rows = {row["kind"]: row for row in await lab.export()}
-    assert rows["create-account"]["full_name"] == "Siti Rahayu?"
+    assert rows["create-account"]["full_name"] == "Siti Rahayu~"
     assert rows["identity"]["kk"] == f"{int(Person(1).kk) + 1:016d}"
-    assert rows["personal-data"]["address"] == Person(1).profile["address"] + "?"
+    assert rows["personal-data"]["address"] == Person(1).profile["address"] + "~"
     assert rows["ktp-photo"]["size"] != rows["selfie"]["size"]
     assert rows["submit-test"]["answers"] != [0, 1, 2] * 6
     assert len(rows["submit-test"]["answers"]) == 18
@@ -196,3 +213,240 @@ def test_a_stall_begins_and_ends_by_the_clock() -> None:
         return seen
 
     assert asyncio.run(scenario()) == [False, False, True, True, False]
+
+
+@in_loop
+async def test_a_full_wave_takes_as_many_more_as_it_is_told_to_and_no_more(laboratory: Laboratory) -> None:
+    async with laboratory(wave_quota=1) as lab:
+        visits = [await Visit(lab, Person(index)).complete() for index in range(4)]
+        assert (await visits[0].join()).status == 201
+        assert (await visits[1].join()).problem == "quota-full"
+        await inject(lab, {"name": "oversell", "places": 1})
+        joined = [
+            await lab.send(
+                "POST",
+                "/api/v1/waves/1/joins",
+                {"declaration": True},
+                key=f"again-{visit.person.index}",
+                token=visit.token,
+            )
+            for visit in visits[1:]
+        ]
+        end = (await lab.export())[-1]
+        page = (await lab.send("GET", "/api/v1/waves/current")).json()
+    assert [answer.status for answer in joined] == [201, 409, 409]
+    assert (end["joined"], page["joined"], page["quota"]) == ({"1": 2}, 1, 1)
+
+
+@in_loop
+async def test_a_write_is_acknowledged_before_it_is_committed(laboratory: Laboratory) -> None:
+    disk = threading.Event()
+    async with laboratory() as lab:
+        await inject(lab, {"name": "acknowledge-early", "every": 2})
+        writer = lab.registrar.store.writer
+        commit = writer._committer
+
+        def wait_for_disk() -> None:
+            assert disk.wait(30)
+            commit()
+
+        writer._committer = wait_for_disk
+        try:
+            on_time = asyncio.ensure_future(Visit(lab, Person(1)).create())
+            early = await asyncio.wait_for(Visit(lab, Person(2)).create(), 20)
+            stored = await lab.registrar.store.read(Lookups.login, Person(2).email)
+            assert (early.status, stored, on_time.done()) == (201, None, False)
+        finally:
+            disk.set()
+        assert (await on_time).status == 201
+        writer._committer = commit
+        assert await keys(lab, "create-account") == [Person(index).key("create-account") for index in (1, 2)]
+
+
+@in_loop
+async def test_a_refusal_stays_one_when_writes_are_acknowledged_early(laboratory: Laboratory) -> None:
+    async with laboratory() as lab:
+        await inject(lab, {"name": "acknowledge-early", "every": 1})
+        await Visit(lab, Person(1)).create()
+        taken = await lab.send("POST", "/api/v1/accounts", Person(1).account, key="another")
+        reused = await lab.send("POST", "/api/v1/accounts", Person(2).account, key="another")
+    assert (taken.problem, reused.problem) == ("email-in-use", "idempotency-key-reused")
+
+
+@in_loop
+async def test_an_error_comes_as_200_and_has_no_effect(laboratory: Laboratory) -> None:
+    async with laboratory() as lab:
+        await inject(lab, {"name": "error-as-200", "share": 1})
+        answer = await Visit(lab, Person(1)).create()
+        stored = await keys(lab, "create-account")
+    assert (answer.status, answer.headers["content-type"], stored) == (200, "application/json", [])
+    assert answer.json()["type"] == "/problems/injected-error"
+
+
+@in_loop
+async def test_memory_is_left_behind_until_the_defect_ends(laboratory: Laboratory) -> None:
+    size = 1024 * 1024
+    async with laboratory() as lab:
+        await inject(lab, {"name": "leak-memory", "bytes": size})
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(20):
+                await lab.send("GET", "/api/v1/waves/current")
+            leaked = tracemalloc.get_traced_memory()[0] - before
+            await inject(lab)
+            left = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+    assert 20 * size <= leaked < 21 * size
+    assert left < size
+
+
+def test_connections_are_dropped_and_bodies_cut_on_the_wire(start_server: StartServer) -> None:
+    server = start_server()
+
+    async def answers_to(count: int) -> list[str]:
+        seen = []
+        for _ in range(count):
+            wire = await Wire.open(server.url)
+            try:
+                seen.append(str((await wire.send("GET", "/api/v1/waves/current")).status))
+            except asyncio.IncompleteReadError as cut:
+                seen.append("cut" if cut.expected is not None and cut.partial else "dropped")
+            except ConnectionError:
+                seen.append("dropped")
+            await wire.close()
+        return seen
+
+    async def scenario() -> None:
+        control = await Wire.open(server.url)
+        for defect, outcome in (
+            ({"name": "drop-connection", "share": 0.5}, "dropped"),
+            ({"name": "drop-connection", "share": 0.5, "moment": "before"}, "dropped"),
+            ({"name": "truncate-body", "share": 0.5}, "cut"),
+        ):
+            said = await control.send("POST", "/lab/defects", {"defects": [defect]}, lab_token=LAB_TOKEN)
+            assert said.status == 200
+            seen = await answers_to(20)
+            assert set(seen) == {"200", outcome}
+            assert 9 <= seen.count(outcome) <= 11
+        await control.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("moment", "stored"), [("before", 0), ("after", 1)])
+def test_a_connection_is_dropped_before_or_after_the_effect(
+    start_server: StartServer, moment: str, stored: int
+) -> None:
+    server = start_server()
+
+    async def scenario() -> int:
+        control, client = await Wire.open(server.url), await Wire.open(server.url)
+        defect = {"name": "drop-connection", "share": 1, "moment": moment}
+        await control.send("POST", "/lab/defects", {"defects": [defect]}, lab_token=LAB_TOKEN)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await client.send("POST", "/api/v1/accounts", Person(1).account, idempotency_key="k")
+        sent = await control.send("GET", f"/lab/outbox?to={Person(1).email}", lab_token=LAB_TOKEN)
+        await control.close()
+        await client.close()
+        return sent.status
+
+    assert asyncio.run(scenario()) == (200 if stored else 404)
+
+
+def test_above_its_rate_a_server_is_slow_and_below_it_is_not() -> None:
+    now = [50.0]
+    defects = Defects(lambda: now[0])
+    defects.replace([SlowAbove(10, 0.5)])
+
+    def delays(gap: float, count: int) -> list[float]:
+        seen = []
+        for _ in range(count):
+            now[0] += gap
+            seen.append(defects._delay())
+        return seen
+
+    assert set(delays(0.101, 100)) == {0.0}  # 9.9 a second
+    assert set(delays(0.09, 100)[20:]) == {0.5}  # 11 a second
+    assert set(delays(0.101, 100)[20:]) == {0.0}  # and it recovers
+
+
+@pytest.mark.parametrize(
+    ("slots", "utilization", "service", "mean"),
+    [
+        (1, 0.5, "fixed", 1.5),  # M/D/1: 1 + ρ / (2 (1 − ρ))
+        (1, 0.5, "exponential", 2.0),  # M/M/1: 1 / (1 − ρ)
+        (1, 0.8, "exponential", 5.0),
+        (2, 0.75, "exponential", 16 / 7),  # M/M/2: 1 / (1 − ρ²)
+    ],
+)
+def test_the_known_queue_takes_as_long_as_theory_says(
+    slots: int, utilization: float, service: str, mean: float
+) -> None:
+    times = KnownTimes(KnownQueue(slots, 1.0, service))
+    arrivals = random.Random(7)
+    now = total = 0.0
+    count = 200_000
+    for _ in range(count):
+        now += arrivals.expovariate(slots * utilization)
+        total += times.departure(now) - now
+    assert total / count == pytest.approx(mean, rel=0.04)
+
+
+@in_loop
+async def test_the_known_queue_serves_one_after_the_other(laboratory: Laboratory) -> None:
+    loop = asyncio.get_running_loop()
+    async with laboratory() as lab:
+        await inject(lab, {"name": "known-queue", "slots": 2, "seconds": 0.1})
+        began = loop.time()
+        await asyncio.gather(*(lab.send("GET", "/api/v1/waves/current") for _ in range(6)))
+        assert 0.29 < loop.time() - began < 2  # three rounds of two
+
+
+@pytest.mark.parametrize(
+    ("defect", "said"),
+    [
+        ({"name": "lose-wrte", "every": 1}, f'defects[0].name: got "lose-wrte", allowed: {", ".join(NAMES)}'),
+        ({"name": "lose-write", "every": 0}, "defects[0].every: got 0, allowed: int >= 1"),
+        ({"name": "error", "share": 1.5}, "defects[0].share: got 1.5, allowed: float <= 1.0"),
+        ({"name": "slow", "seconds": "1s"}, 'defects[0].seconds: got "1s", allowed: float, got str'),
+        (
+            {"name": "drop-connection", "share": 1, "moment": "never"},
+            'defects[0].moment: got "never", allowed: before, after',
+        ),
+        (
+            {"name": "stall", "after": 1},
+            "defects[0]: Object missing required field seconds; allowed: name, after, seconds",
+        ),
+        (
+            {"name": "mute", "share": 1},
+            "defects[0]: Object contains unknown field share; allowed: name",
+        ),
+    ],
+)
+def test_a_refused_defect_is_told_what_was_given_and_what_is_allowed(
+    laboratory: Laboratory, defect: dict[str, Any], said: str
+) -> None:
+    @in_loop
+    async def scenario() -> None:
+        async with laboratory() as lab:
+            answer = await lab.lab("POST", "defects", {"defects": [defect]})
+            assert (answer.status, answer.json()["detail"]) == (422, said)
+
+    scenario()
+
+
+@in_loop
+async def test_every_defect_is_announced_with_its_parameters(laboratory: Laboratory) -> None:
+    examples: dict[str, Any] = {"every": 1_000, "share": 0, "seconds": 0, "after": 3_000, "rate": 1_000, "slots": 8}
+    examples |= {"places": 1, "bytes": 1}
+    async with laboratory() as lab:
+        for kind in KINDS:
+            needed = {field.name: examples[field.name] for field in msgspec.structs.fields(kind) if field.required}
+            name = str(kind.__struct_config__.tag)
+            await inject(lab, {"name": name, **needed})
+            health = await lab.send("GET", "/healthz")
+            assert health.headers["prakerja-lab"] == f"on; defect={name}"
+            assert health.json()["defects"] == [str(lab.registrar.defects.active[0])]
+            assert health.json()["defects"][0].startswith(name)

@@ -35,7 +35,13 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_problem_a_route_names_exists_and_every_problem_has_its_route() -> None:
     named = {code for route in ROUTES for code in problem_codes(route)}
-    outside_routes = {"method-not-allowed", "malformed-request", "headers-too-large", "injected-error"}
+    outside_routes = {
+        "method-not-allowed",
+        "malformed-request",
+        "headers-too-large",
+        "request-timeout",
+        "injected-error",
+    }
     assert named | outside_routes == set(KINDS)
 
 
@@ -43,7 +49,8 @@ def test_keys_and_tokens_are_described_where_they_are_needed() -> None:
     for route in ROUTES:
         operation = DOCUMENT["paths"][route.path][route.method.lower()]
         headers = [item["name"] for item in operation["parameters"] if item["in"] == "header"]
-        assert headers == (["Idempotency-Key"] if route.needs_key else [])
+        ticket = ["Waiting-Ticket"] if route.step in ("create-account", "read-turn") else []
+        assert headers == (["Idempotency-Key"] if route.needs_key else []) + ticket
         assert operation.get("security") == (
             [{"lab": []}] if route.is_lab else [{"bearer": []}] if route.needs_token else None
         )

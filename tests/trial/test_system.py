@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from prakerja_load.driver.guard import Target
 from prakerja_load.errors import HarnessError
+from prakerja_load.trial import system as systems
 from prakerja_load.trial.system import People, System
 
 ANSWERS = {
@@ -119,6 +121,21 @@ def test_another_refusal_is_told_as_it_came(laboratory: Laboratory) -> None:
 
     with pytest.raises(HarnessError, match=r"POST /lab/import answered 409: .*import-under-way"):
         spoken_to(laboratory).import_people(People(1), 0, 2, "x")
+
+
+@pytest.mark.parametrize(("ask", "nothing"), [(System.health, {}), (System.memory, None)], ids=["health", "memory"])
+def test_a_system_that_takes_a_question_and_says_nothing_holds_nobody_up(
+    ask: Callable[[System], object], nothing: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systems, "HEALTH_WAIT", 0.2)
+    monkeypatch.setattr(systems, "METRICS_WAIT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        system = System(f"http://localhost:{port}", Target("http", "localhost", port, ("127.0.0.1",)), "", timeout=4.0)
+        began = time.monotonic()
+
+        assert ask(system) == nothing
+        assert time.monotonic() - began < 2.0
 
 
 def test_an_export_is_saved_packed(laboratory: Laboratory, tmp_path: Path) -> None:

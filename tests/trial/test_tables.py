@@ -110,6 +110,21 @@ def test_a_table_that_lacks_a_column_is_refused_before_the_load(tmp_path: Path) 
         ask(database(tmp_path / "site.db", []), query="select email from people")
 
 
+@pytest.mark.parametrize("index", [0, COUNT - 1])
+def test_a_row_that_is_there_before_is_never_taken_for_what_the_ramp_writes(tmp_path: Path, index: int) -> None:
+    path = database(tmp_path / "site.db", ["a@x", None, email(index)])
+
+    with pytest.raises(HarnessError, match=rf"holds 1 of this ramp's registrants already, such as {email(index)}"):
+        ask(path)
+
+
+def test_rows_without_a_key_are_nobodys(tmp_path: Path) -> None:
+    path = database(tmp_path / "site.db", [None])
+    nameless = ask(path, lambda who, step: {**stores(who, step), "email": None})
+
+    assert nameless.export(tmp_path / "stored.ndjson.gz") == 0
+
+
 def test_a_table_that_cannot_be_asked_again_leaves_no_export(tmp_path: Path) -> None:
     tables = ask(database(tmp_path / "site.db", []))
     with closing(sqlite3.connect(tmp_path / "site.db")) as connection, connection:

@@ -1,28 +1,34 @@
 """The import of complete registrants: one transaction, however many requests it comes in.
 
-An import announced as larger than one request drops the unique indexes first and builds them anew at the end, in the
-same transaction: two million rows then cost a sort instead of two million times three scattered pages, and whatever
-goes wrong before the COMMIT, a uniqueness violation included, leaves the store as it was.
+Whatever goes wrong before the COMMIT, a uniqueness violation included, leaves the store as it was.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Protocol
 
-import apsw
 import msgspec
 
 from prakerja_load.registrar.messages import Digits16, Email, Name, Phone, Sex, Text
 from prakerja_load.registrar.problems import RefusalError
-from prakerja_load.registrar.store.sqlite import first
 
 _BLOCK = 256 * 1024  # bytes decoded at a time; the loop looks up in between
-_INDEXES = """
-SELECT name, sql FROM sqlite_master
-WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ('accounts', 'identities', 'phones')
-"""
+_ACCOUNTS = ("account", "email", "full_name", "import", "epoch", "copy")
+_IDENTITIES = ("account", "nik", "kk", "birth_date", "epoch")
+_PHONES = ("account", "phone")
+_PROFILES = (
+    "account",
+    "sex",
+    "province",
+    "regency",
+    "district",
+    "address",
+    "education",
+    "employment",
+    "epoch",
+)
 
 
 class ImportedApplicant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -47,27 +53,51 @@ class ImportedApplicant(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 _DECODER = msgspec.json.Decoder(ImportedApplicant)
 
 
-class BulkImport:
-    """An import on a connection that nobody else uses; after a RefusalError it must be given up."""
+class Start(msgspec.Struct, frozen=True):
+    """What an import begins with: its own number, the accounts there are, the highest number of one."""
 
-    def __init__(self, connection: apsw.Connection, password: str, *, is_large: bool, is_lab: bool) -> None:
-        self._connection = connection
-        self._cursor = connection.cursor()
+    number: int
+    before: int
+    last_account: int
+
+
+class Loader(Protocol):
+    """The store's side of an import."""
+
+    def begin(self, password: str, *, is_large: bool) -> Start:
+        """Open the transaction and note the import."""
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+        """Store rows; raises RefusalError when one breaks a uniqueness rule."""
+
+    def commit(self, number: int, count: int) -> None:
+        """Make everything durable."""
+
+    def give_up(self) -> None:
+        """Leave the store as it was before the import."""
+
+
+def conflict_over(constraint: str) -> RefusalError:
+    """Return the refusal of an import that breaks a uniqueness rule, by the words of the database."""
+    columns = ("email", "nik", "phone")
+    column = next((name for name in columns if f".{name}" in constraint or f"_{name}" in constraint), "account")
+    return RefusalError("import-conflict", errors=[{"column": column}])
+
+
+class BulkImport:
+    """An import under way; after a RefusalError it must be given up."""
+
+    def __init__(self, loader: Loader, password: str, *, is_large: bool, is_lab: bool) -> None:
+        self._loader = loader
         self._is_lab = is_lab
-        self._indexes: list[str] = []
         self._rest = b""
         self.imported = 0
-        self._cursor.execute("BEGIN IMMEDIATE")
-        self._cursor.execute("INSERT INTO imports (password, count) VALUES (?, 0)", (password,))
-        self._import = connection.last_insert_rowid()
-        (self.before,) = first(self._cursor.execute("SELECT coalesce(max(account), 0) FROM accounts"))
-        if is_large:
-            self._drop_indexes()
+        self._start = loader.begin(password, is_large=is_large)
 
     @property
     def total(self) -> int:
         """Return the accounts that the store holds when the import ends now."""
-        return int(self.before) + self.imported
+        return self._start.before + self.imported
 
     def feed(self, piece: bytes) -> None:
         """Take more of the body; lines may be cut anywhere."""
@@ -83,22 +113,12 @@ class BulkImport:
         self._store(block)
 
     def commit(self) -> None:
-        """Build the indexes again, make everything durable and put it into the database file proper."""
-        for statement in self._indexes:
-            self._guarded(statement)
-        self._cursor.execute("UPDATE imports SET count = ? WHERE import = ?", (self.imported, self._import))
-        self._cursor.execute("COMMIT")
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        """Make everything durable."""
+        self._loader.commit(self._start.number, self.imported)
 
     def give_up(self) -> None:
         """Leave the store as it was before the import."""
-        if self._connection.in_transaction:
-            self._cursor.execute("ROLLBACK")
-
-    def _drop_indexes(self) -> None:
-        for name, statement in self._cursor.execute(_INDEXES).fetchall():
-            self._cursor.execute(f"DROP INDEX {name}")
-            self._indexes.append(str(statement))
+        self._loader.give_up()
 
     def _store(self, block: bytes) -> None:
         try:
@@ -107,36 +127,24 @@ class BulkImport:
             raise RefusalError("invalid-body", f"after line {self.imported}: {error}") from error
         if self._is_lab and not all(applicant.nik.endswith("0000") for applicant in applicants):
             raise RefusalError("nik-not-synthetic")
-        start = self.total + 1
+        start = self._start.last_account + self.imported + 1
         self.imported += len(applicants)
-        self._insert(list(enumerate(applicants, start)))
+        self._load(list(enumerate(applicants, start)))
 
-    def _insert(self, numbered: list[tuple[int, ImportedApplicant]]) -> None:
-        self._guarded(
-            "INSERT INTO accounts (account, email, full_name, import, epoch, copy) VALUES (?, ?, ?, ?, 0, 0)",
-            ((account, a.email.lower(), a.full_name, self._import) for account, a in numbered),
+    def _load(self, numbered: list[tuple[int, ImportedApplicant]]) -> None:
+        number, load = self._start.number, self._loader.load
+        load("accounts", _ACCOUNTS, ((n, a.email.lower(), a.full_name, number, 0, 0) for n, a in numbered))
+        load(
+            "identities",
+            _IDENTITIES,
+            ((n, int(a.nik), int(a.kk), a.birth_date.toordinal(), 0) for n, a in numbered),
         )
-        self._guarded(
-            "INSERT INTO identities (account, nik, kk, birth_date, epoch) VALUES (?, ?, ?, ?, 0)",
-            ((account, int(a.nik), int(a.kk), a.birth_date.toordinal()) for account, a in numbered),
-        )
-        self._guarded(
-            "INSERT INTO phones (account, phone) VALUES (?, ?)",
-            ((account, int(a.phone)) for account, a in numbered),
-        )
-        self._guarded(
-            "INSERT INTO profiles (account, sex, province, regency, district, address, education, employment, epoch)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        load("phones", _PHONES, ((n, int(a.phone)) for n, a in numbered))
+        load(
+            "profiles",
+            _PROFILES,
             (
-                (account, a.sex, a.province, a.regency, a.district, a.address, a.education, a.employment)
-                for account, a in numbered
+                (n, a.sex, a.province, a.regency, a.district, a.address, a.education, a.employment, 0)
+                for n, a in numbered
             ),
         )
-
-    def _guarded(self, statement: str, rows: Iterable[tuple[object, ...]] = ((),)) -> None:
-        """Run a statement; a broken uniqueness rule becomes a RefusalError that names the column."""
-        try:
-            self._cursor.executemany(statement, rows)
-        except apsw.ConstraintError as error:
-            column = next((name for name in ("email", "nik", "phone") if f".{name}" in str(error)), "account")
-            raise RefusalError("import-conflict", errors=[{"column": column}]) from error

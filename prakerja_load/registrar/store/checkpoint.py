@@ -37,10 +37,11 @@ class Checkpointer:
             self._background.start()
 
     def close(self) -> None:
-        """Copy everything and empty the log."""
+        """Copy everything and empty the log; after a failure the log still holds everything."""
         if self._background is not None:
             self._background.join()
-        self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        with contextlib.suppress(apsw.Error):
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _note(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._pages = pages

@@ -1,7 +1,8 @@
 """What the steps of a journey write, each as a function of the open transaction.
 
 A uniqueness rule is checked by the database's own constraint (`ON CONFLICT DO NOTHING` changes no row). A refusal is
-raised before the effect has written anything, wrong codes excepted, whose count is meant to stay.
+raised before the effect has written anything, wrong codes excepted, whose count is meant to stay. What another process
+could change between a question and the write that rests on its answer is locked by the question (`FOR UPDATE`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from prakerja_load.registrar.messages import (
     TestScored,
 )
 from prakerja_load.registrar.problems import RefusalError
-from prakerja_load.registrar.store.writer import Transaction
+from prakerja_load.registrar.store.transaction import Transaction
 
 EMAIL, SMS = 0, 1  # channels of codes
 KTP, SELFIE = 0, 1  # kinds of photographs
@@ -38,14 +39,14 @@ def create_account(
     transaction: Transaction, key: str, *, request: NewAccount, email: str, password: str, code: int, expires: int
 ) -> AccountCreated:
     """Store a new account and the code its e-mail address will be confirmed with."""
-    inserted = transaction.changes(
+    account = transaction.insert_account(
         "INSERT INTO accounts (email, full_name, password, code, code_expires, epoch, key, copy)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
         (email, request.full_name, password, code, expires, transaction.epoch, key),
     )
-    if not inserted:
+    if account is None:
         raise RefusalError("email-in-use")
-    return AccountCreated(transaction.connection.last_insert_rowid(), email)
+    return AccountCreated(account, email)
 
 
 def confirm_email(
@@ -53,7 +54,7 @@ def confirm_email(
 ) -> EmailConfirmed:
     """Store that the e-mail address is confirmed; an unknown address is answered like a wrong code."""
     row = transaction.first(
-        "SELECT account, code, code_expires FROM accounts WHERE email = ? AND copy = 0",
+        "SELECT account, code, code_expires FROM accounts WHERE email = ? AND copy = 0 /* FOR UPDATE */",
         (email,),
     )
     if row is None:
@@ -75,6 +76,7 @@ def check_identity(
     """Store an identity that the civil registry has confirmed."""
     kk = int(request.kk)
     if max_persons_per_kk is not None:
+        transaction.wait_for(kk)
         (count,) = transaction.first("SELECT count(*) FROM identities WHERE kk = ?", (kk,))
         if count >= max_persons_per_kk:
             raise RefusalError("family-card-full")
@@ -92,8 +94,12 @@ def check_identity(
 def store_profile(transaction: Transaction, key: str, *, account: int, request: PersonalData) -> AccountReply:
     """Store the personal data, in place of earlier ones."""
     transaction.execute(
-        "INSERT OR REPLACE INTO profiles (account, full_name, sex, province, regency, district, address, education,"
-        " employment, epoch, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO profiles (account, full_name, sex, province, regency, district, address, education,"
+        " employment, epoch, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (account) DO UPDATE SET full_name = excluded.full_name, sex = excluded.sex,"
+        " province = excluded.province, regency = excluded.regency, district = excluded.district,"
+        " address = excluded.address, education = excluded.education, employment = excluded.employment,"
+        " epoch = excluded.epoch, key = excluded.key",
         (
             account,
             request.full_name,
@@ -116,9 +122,10 @@ def store_photo(
 ) -> PhotoStored:
     """Store a photograph, in place of an earlier one of its kind."""
     transaction.execute(
-        "INSERT OR REPLACE INTO photos (account, kind, size, sha256, position, epoch, key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (account, kind, len(picture), sha256, transaction.photos.add(picture), transaction.epoch, key),
+        "INSERT INTO photos (account, kind, size, sha256, position, epoch, key) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (account, kind) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256,"
+        " position = excluded.position, epoch = excluded.epoch, key = excluded.key",
+        (account, kind, len(picture), sha256, transaction.add_picture(picture), transaction.epoch, key),
     )
     return PhotoStored(PHOTO_NAMES[kind], len(picture), sha256.hex())
 
@@ -131,10 +138,10 @@ def send_phone_code(
     if transaction.first("SELECT 1 FROM phone_confirmations WHERE account = ?", (account,)):
         raise RefusalError("phone-already-confirmed")
     statement = (
-        "INSERT INTO phones (account, phone, code, code_expires) VALUES (?1, ?2, ?3, ?4)"
-        " ON CONFLICT (account) DO UPDATE SET phone = ?2, code = ?3, code_expires = ?4"
+        "INSERT INTO phones (account, phone, code, code_expires) VALUES (?, ?, ?, ?) ON CONFLICT (account)"
+        " DO UPDATE SET phone = excluded.phone, code = excluded.code, code_expires = excluded.code_expires"
     )
-    holder = transaction.first("SELECT account FROM phones WHERE phone = ?", (number,))
+    holder = transaction.first("SELECT account FROM phones WHERE phone = ? /* FOR UPDATE */", (number,))
     if holder is not None and holder[0] != account:
         if _is_phone_confirmed(transaction, holder[0]):
             raise RefusalError("phone-in-use")
@@ -149,7 +156,7 @@ def confirm_phone(
 ) -> PhoneConfirmed:
     """Store that the phone number is the account's."""
     row = transaction.first(
-        "SELECT account, code, code_expires FROM phones WHERE phone = ?",
+        "SELECT account, code, code_expires FROM phones WHERE phone = ? /* FOR UPDATE */",
         (int(request.phone),),
     )
     if row is None:
@@ -175,7 +182,7 @@ def submit_test(
     inserted = transaction.changes(
         "INSERT INTO tests (account, test, answers, score, passed, epoch, key) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        (account, request.test, "".join(map(str, request.answers)), score, passed, transaction.epoch, key),
+        (account, request.test, "".join(map(str, request.answers)), score, int(passed), transaction.epoch, key),
     )
     if not inserted:
         raise RefusalError("test-already-submitted")
@@ -189,10 +196,10 @@ SELECT w.wave = (SELECT max(wave) FROM waves), w.opens_at, w.closes_at,
            AND EXISTS (SELECT 1 FROM profiles WHERE account = a.account)
            AND (SELECT count(*) FROM photos WHERE account = a.account) = 2
            AND EXISTS (SELECT 1 FROM phone_confirmations WHERE account = a.account)
-           AND EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed)
+           AND EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed = 1)
        ),
        EXISTS (SELECT 1 FROM joins WHERE wave = w.wave AND account = a.account)
-FROM waves AS w, accounts AS a WHERE w.wave = ? AND a.account = ?
+FROM waves AS w, accounts AS a WHERE w.wave = ? AND a.account = ? /* FOR UPDATE OF w */
 """
 
 
@@ -249,7 +256,9 @@ def _check_code(
         wrong = wrong % rules.WRONG_CODES_ALLOWED + 1
         locked_until = int(now + rules.CODE_LOCK) if wrong == rules.WRONG_CODES_ALLOWED else 0
         transaction.execute(
-            "INSERT OR REPLACE INTO code_attempts (account, channel, wrong, locked_until) VALUES (?, ?, ?, ?)",
+            "INSERT INTO code_attempts (account, channel, wrong, locked_until) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (account, channel)"
+            " DO UPDATE SET wrong = excluded.wrong, locked_until = excluded.locked_until",
             (*owner, wrong, locked_until),
         )
         raise RefusalError("wrong-code")

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from prakerja_load.registrar.idempotency import Effect, Write, once
-from prakerja_load.registrar.reply import Reply
+import apsw
+
 from prakerja_load.registrar.store import sqlite
 from prakerja_load.registrar.store.bulk import BulkImport
 from prakerja_load.registrar.store.checkpoint import Checkpointer
 from prakerja_load.registrar.store.export import export
+from prakerja_load.registrar.store.loader import EmbeddedLoader
 from prakerja_load.registrar.store.lookups import Lookups
 from prakerja_load.registrar.store.photo_log import PhotoLog
-from prakerja_load.registrar.store.writer import Observer, Transaction, Writer
+from prakerja_load.registrar.store.transaction import ReplyKey, Transaction
+from prakerja_load.registrar.store.writer import Observer, Writer
 
 T = TypeVar("T")
-Wrapper = Callable[[Callable[[Transaction], Reply]], Callable[[Transaction], Reply]]
+P = ParamSpec("P")
 
 
 class EmbeddedStore:
     """Writes in groups through one connection, reads committed rows through another."""
+
+    kind = "sqlite"
 
     def __init__(self, path: Path, observer: Observer, *, has_family_limit: bool = False) -> None:
         self._path = path
@@ -35,11 +39,22 @@ class EmbeddedStore:
         self.journal, self.synchronous = sqlite.durability_of(self._connection)
         self.writer = Writer(self._connection, self._photos, observer)
         self.writer.after_commit = self._checkpointer.after_commit
-        self.lookups = Lookups(sqlite.open_reader(path))
+        self._reader = sqlite.open_reader(path)
+        read = self._reader.cursor().execute
+        self.lookups = Lookups(lambda statement, bindings: list(read(statement, bindings).fetchall()))
 
-    def write(self, write: Write, effect: Effect) -> asyncio.Future[Reply]:
-        """Have an effect once under its idempotency key; the future resolves when it is durable."""
-        return self.writer.submit(once(write, effect))
+    @property
+    def depth(self) -> int:
+        """Return the number of writes that are not acknowledged yet."""
+        return self.writer.depth
+
+    def submit(self, operation: Callable[[Transaction], T], _key: ReplyKey | None = None) -> asyncio.Future[T]:
+        """Run an operation in the current or next group; the future resolves when it is durable."""
+        return self.writer.submit(operation)
+
+    async def read(self, query: Callable[Concatenate[Lookups, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Answer a question about what is committed."""
+        return query(self.lookups, *args, **kwargs)
 
     async def position(self) -> int:
         """Return a number such that `export` of it gives everything written from now on."""
@@ -51,34 +66,11 @@ class EmbeddedStore:
 
         return await self.writer.submit(operation)
 
-    async def open_wave(
-        self, name: str, quota: int, opens_at: float | None, closes_at: float | None, now: float
-    ) -> int:
-        """Open a new current wave, close the one before, and return its number."""
-
-        def operation(transaction: Transaction) -> int:
-            transaction.execute(
-                "UPDATE waves SET closes_at = ?1 WHERE wave = (SELECT max(wave) FROM waves)"
-                " AND (closes_at IS NULL OR closes_at > ?1)",
-                (now,),
-            )
-            transaction.execute(
-                "INSERT INTO waves (name, quota, joined, opens_at, closes_at) VALUES (?, ?, 0, ?, ?)",
-                (name, quota, opens_at, closes_at),
-            )
-            return int(transaction.connection.last_insert_rowid())
-
-        return await self.writer.submit(operation)
-
-    def has_wave(self) -> bool:
-        """Tell whether there has ever been a wave."""
-        return self.lookups.first("SELECT 1 FROM waves LIMIT 1") is not None
-
     async def begin_import(self, password: str, *, is_large: bool, is_lab: bool) -> BulkImport:
         """Return an import that has the writer's connection to itself until `end_import`."""
         connection = await self.writer.acquire()
         try:
-            return BulkImport(connection, password, is_large=is_large, is_lab=is_lab)
+            return BulkImport(EmbeddedLoader(connection), password, is_large=is_large, is_lab=is_lab)
         except BaseException:
             self.writer.release()
             raise
@@ -89,12 +81,28 @@ class EmbeddedStore:
 
     def export(self, after: int) -> Iterator[bytes]:
         """Return the blocks of an export; they may be drawn in any thread."""
-        return export(self._path, after, self._photos.read)
+        return export(self._snapshot, after)
 
     async def close(self) -> None:
         """Commit what was submitted, empty the log into the database and close it."""
         await self.writer.close()
         self._checkpointer.close()
-        self.lookups.close()
+        self._reader.close()
         self._connection.close()
         self._photos.close()
+
+    def _snapshot(self) -> _Snapshot:
+        return _Snapshot(sqlite.open_reader(self._path), self._photos)
+
+
+class _Snapshot:
+    def __init__(self, connection: apsw.Connection, photos: PhotoLog) -> None:
+        self._connection = connection
+        self._connection.execute("BEGIN")
+        self.picture = photos.read
+
+    def rows(self, query: str, bindings: tuple[Any, ...] = ()) -> Iterator[Any]:
+        return iter(self._connection.execute(query, bindings))
+
+    def close(self) -> None:
+        self._connection.close(True)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 import msgspec
-
-from prakerja_load.registrar.store.sqlite import first, open_reader
-
-Pictures: TypeAlias = Callable[[int, int], bytes]
 
 _BLOCK = 128 * 1024
 _PROFILE = ("full_name", "sex", "province", "regency", "district", "address", "education", "employment")
@@ -92,47 +87,60 @@ _KINDS: dict[str, tuple[str, tuple[str, ...], dict[str, Callable[[Any], Any]]]] 
 _PHOTOS = ("ktp-photo", "selfie")
 
 
-def export(path: Path, after: int, pictures: Pictures) -> Iterator[bytes]:
+class Snapshot(Protocol):
+    """A store as it was at one moment; used by one thread at a time."""
+
+    def rows(self, query: str, bindings: tuple[Any, ...] = ()) -> Iterable[Any]:
+        """Yield the rows of a query."""
+
+    def picture(self, position: int, size: int) -> bytes:
+        """Return a stored photograph."""
+
+    def close(self) -> None:
+        """Let go of the moment."""
+
+
+def export(open_snapshot: Callable[[], Snapshot], after: int) -> Iterator[bytes]:
     """Yield blocks of NDJSON: the rows of epochs ≥ `after` (imported rows belong to epoch 0), then one `end` line.
 
-    Every row says in `owner` whose account it stands on; `pictures` reads a photo back by position and size.
+    Every row says in `owner` whose account it stands on; photos are read back from where they lie.
     """
-    connection = open_reader(path)
+    snapshot = open_snapshot()
     try:
-        connection.execute("BEGIN")
         rows = created = 0
         buffer = bytearray()
         for kind in _KINDS:
-            for line in _lines(connection.cursor(), kind, after, pictures):
+            for line in _lines(snapshot, kind, after):
                 rows += 1
                 created += kind == "create-account"
                 buffer += line
                 if len(buffer) >= _BLOCK:
                     yield bytes(buffer)
                     buffer.clear()
-        buffer += _line(_end(connection.cursor(), rows, created))
+        buffer += _line(_end(snapshot, rows, created))
         yield bytes(buffer)
     finally:
-        connection.close(True)
+        snapshot.close()
 
 
-def _lines(cursor: Any, kind: str, after: int, pictures: Pictures) -> Iterator[bytes]:
+def _lines(snapshot: Snapshot, kind: str, after: int) -> Iterator[bytes]:
     query, names, conversions = _KINDS[kind]
     changed = [(position, conversions[name]) for position, name in enumerate(names) if name in conversions]
-    for key, owner, *values in cursor.execute(query, (max(1, after),)):
+    for key, owner, *values in snapshot.rows(query, (max(1, after),)):
         for position, convert in changed:
             values[position] = convert(values[position])
         if kind in _PHOTOS:  # of the picture as it lies there, not of the one that came
-            values[1] = hashlib.sha256(pictures(values[1], values[0])).hexdigest()
+            values[1] = hashlib.sha256(snapshot.picture(values[1], values[0])).hexdigest()
         yield _line({"kind": kind, "key": key, "owner": owner, **dict(zip(names, values, strict=True))})
 
 
-def _end(cursor: Any, rows: int, created: int) -> dict[str, Any]:
+def _end(snapshot: Snapshot, rows: int, created: int) -> dict[str, Any]:
     def count(query: str) -> int:
-        return int(first(cursor.execute(query))[0])
+        ((number,),) = snapshot.rows(query)
+        return int(number)
 
-    waves = cursor.execute("SELECT wave, quota FROM waves").fetchall()
-    joins = dict(cursor.execute("SELECT wave, count(*) FROM joins GROUP BY wave").fetchall())
+    waves = list(snapshot.rows("SELECT wave, quota FROM waves"))
+    joins = dict(snapshot.rows("SELECT wave, count(*) FROM joins GROUP BY wave"))
     accounts = count("SELECT count(*) FROM accounts")
     return {
         "kind": "end",

@@ -1,16 +1,18 @@
-"""What is read outside a write: committed rows only, through a connection of its own."""
+"""What is read outside a write: committed rows only, the same questions to both stores."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-import apsw
 import msgspec
 
 from prakerja_load.registrar.messages import Status, WavePage
 from prakerja_load.registrar.rules import is_wave_open
 from prakerja_load.registrar.store.effects import PHOTO_NAMES
+
+Rows: TypeAlias = Callable[[str, tuple[Any, ...]], list[Any]]
 
 _LOGIN = """
 SELECT a.account, coalesce(a.password, i.password), a.import IS NOT NULL OR c.account IS NOT NULL
@@ -24,7 +26,7 @@ SELECT import IS NOT NULL,
        EXISTS (SELECT 1 FROM identities WHERE account = a.account),
        EXISTS (SELECT 1 FROM profiles WHERE account = a.account),
        EXISTS (SELECT 1 FROM phone_confirmations WHERE account = a.account),
-       EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed)
+       EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed = 1)
 FROM accounts AS a WHERE account = ?
 """
 
@@ -40,9 +42,8 @@ class LoginRow(msgspec.Struct, frozen=True):
 class Lookups:
     """The queries of the journey's reading steps."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._execute = connection.cursor().execute
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def login(self, email: str) -> LoginRow | None:
         """Return the account with this (lower-case) address, or None."""
@@ -94,12 +95,8 @@ class Lookups:
         return rows[0] if rows else None
 
     def all(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
-        """Return every row of a query and end its snapshot."""
-        return list(self._execute(statement, bindings).fetchall())
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Return every row of a query."""
+        return self._rows(statement, bindings)
 
 
 def _time(unix: float | None) -> datetime.datetime | None:

@@ -23,6 +23,11 @@ class PhotoLog:
         except OSError as error:
             os.close(self._file)
             raise UsageError(f"{path} belongs to another registrar that is running") from error
+        try:
+            _sync_name(path)
+        except OSError:
+            os.close(self._file)
+            raise
         self._end = os.fstat(self._file).st_size
         self._added: list[bytes] = []
         self._added_size = 0
@@ -58,3 +63,12 @@ class PhotoLog:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def _sync_name(path: Path) -> None:
+    """Wait until the disk has the file's name, without which what is synced into it is lost with it."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

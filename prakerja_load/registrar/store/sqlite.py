@@ -23,22 +23,18 @@ _WRITER = (
 )
 
 
-def path_of(url: str) -> Path:
-    """Return the file named by `sqlite:PATH`; raises UsageError for any other database."""
-    scheme, _, path = url.partition(":")
-    if scheme != "sqlite" or not path.strip("/"):
-        raise UsageError(f"--database: got {url}, allowed: sqlite:PATH")
-    return Path(path)
-
-
 def open_writer(path: Path) -> apsw.Connection:
     """Return the one connection that writes, its schema brought up to date."""
     if apsw.SQLITE_VERSION_NUMBER < _SQLITE_FIXED:
         raise UsageError(f"SQLite {apsw.sqlite_lib_version()} can corrupt a database; 3.51.3 or newer is needed")
     connection = apsw.Connection(str(path))
-    for pragma in _WRITER:
-        connection.execute(pragma).fetchall()
-    migrate(connection)
+    try:
+        for pragma in _WRITER:
+            connection.execute(pragma).fetchall()
+        migrate(connection)
+    except Exception:
+        connection.close(True)
+        raise
     return connection
 
 
@@ -52,7 +48,7 @@ def open_reader(path: Path) -> apsw.Connection:
 
 def migrate(connection: apsw.Connection) -> None:
     """Bring the schema to the newest version: the numbered files, each in a transaction, forward only."""
-    files = sorted(resources.files(f"{__package__}.migrations").iterdir(), key=lambda file: file.name)
+    files = sorted((resources.files(__package__) / "migrations" / "sqlite").iterdir(), key=lambda file: file.name)
     version = int(first(connection.execute("PRAGMA user_version"))[0])
     steps = [(int(file.name[:4]), file) for file in files if file.name.endswith(".sql")]
     if version > steps[-1][0]:

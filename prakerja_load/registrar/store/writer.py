@@ -22,6 +22,7 @@ from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.store.commit_thread import Committer, CommitThread
 from prakerja_load.registrar.store.faults import STORE_FAULTS, concerns_everybody, refusal_of
 from prakerja_load.registrar.store.photo_log import PhotoLog
+from prakerja_load.registrar.store.transaction import FIND_REPLY, KEEP_REPLY, ReplyKey, SavedReply, Transaction
 from prakerja_load.units import Seconds
 
 T = TypeVar("T")
@@ -30,8 +31,8 @@ _CROWDED = 3  # operations in a group from which on the next group waits for com
 _LARGEST_GROUP = 512
 
 
-class Transaction:
-    """What an operation works on: a cursor in the open transaction, the photographs, the export epoch."""
+class EmbeddedTransaction:
+    """SQLite's transaction; there is only one at a time, so nothing has to wait for anybody."""
 
     __slots__ = ("connection", "epoch", "execute", "photos")
 
@@ -50,6 +51,37 @@ class Transaction:
         """Run a statement and return the number of rows it changed."""
         self.execute(statement, bindings)
         return self.connection.changes()
+
+    def insert_account(self, statement: str, bindings: tuple[Any, ...]) -> int | None:
+        """Insert an account and return its number, or None when a uniqueness rule kept it out."""
+        self.execute(statement, bindings)
+        return self.connection.last_insert_rowid() if self.connection.changes() else None
+
+    def add_picture(self, picture: bytes) -> int:
+        """Keep a photograph and return its position in the log."""
+        return self.photos.add(picture)
+
+    def wait_for(self, number: int) -> None:
+        """Return at once."""
+
+    def find_reply(self, key: ReplyKey) -> SavedReply | None:
+        """Return the answer kept under an idempotency key, or None."""
+        rows: list[Any] = self.execute(FIND_REPLY, key).fetchall()
+        return rows[0] if rows else None
+
+    def keep_reply(self, key: ReplyKey, reply: SavedReply) -> None:
+        """Keep the first answer given under an idempotency key."""
+        self.execute(KEEP_REPLY, key + reply)
+
+    def begin_part(self) -> None:
+        """Begin a part of the transaction that can be undone alone."""
+        self.execute("SAVEPOINT part")
+
+    def end_part(self, *, is_undone: bool) -> None:
+        """End the part, as if it had never been when it is undone."""
+        if is_undone:
+            self.execute("ROLLBACK TO part")
+        self.execute("RELEASE part")
 
 
 class Observer(Protocol):
@@ -88,7 +120,7 @@ class Writer:
 
     def __init__(self, connection: apsw.Connection, photos: PhotoLog, observer: Observer) -> None:
         self._loop = asyncio.get_running_loop()
-        self._transaction = Transaction(connection, photos)
+        self._transaction = EmbeddedTransaction(connection, photos)
         self._committer = Committer(connection, photos)
         self._thread = CommitThread()
         self._observer = observer

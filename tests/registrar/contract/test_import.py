@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
-import apsw
 import pytest
-from asgi import LAB_TOKEN, Answer, Lab, Laboratory, in_loop, laboratory_in
-from hypothesis import given, settings
+from asgi import LAB_TOKEN, Answer, Lab, Laboratory, in_loop
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from people import Person, Visit
+from stores import laboratory_on
 
 from prakerja_load.registrar import lab as lab_module
-from prakerja_load.registrar.store import sqlite
+from prakerja_load.registrar.store.lookups import Lookups
 
 PASSWORD = {"import_password": "rahasia-bersama"}
 INDEXES = {"accounts_email", "identities_nik", "phones_phone"}
@@ -28,9 +29,16 @@ async def send(lab: Lab, lines: list[dict[str, Any]], *, more: bool = False) -> 
     return await lab.lines("import", lines, **PASSWORD, **({"import_more": "true"} if more else {}))
 
 
-def indexes(lab: Lab) -> set[str]:
-    rows = lab.registrar.store.lookups.all("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-    return {name for (name,) in rows}
+async def rows(lab: Lab, query: str) -> list[Any]:
+    return await lab.registrar.store.read(Lookups.all, query)
+
+
+async def indexes(lab: Lab) -> set[str]:
+    if lab.registrar.store.kind == "sqlite":
+        query = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    else:
+        query = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND right(indexname, 5) <> '_pkey'"
+    return {name for (name,) in await rows(lab, query)}
 
 
 @in_loop
@@ -63,13 +71,13 @@ async def test_an_imported_person_logs_in_and_joins_at_once(laboratory: Laborato
 async def test_an_import_in_several_requests_appears_at_its_end(laboratory: Laboratory) -> None:
     async with laboratory() as lab:
         first = await send(lab, people(0, 50), more=True)
-        meanwhile = lab.registrar.store.lookups.all("SELECT count(*) FROM accounts")
+        meanwhile = await rows(lab, "SELECT count(*) FROM accounts")
         busy = await Visit(lab, Person(900)).create()
         reading = await lab.send("GET", "/api/v1/waves/current")
         second = await send(lab, people(50, 80), more=True)
         last = await send(lab, people(80, 90))
-        total = lab.registrar.store.lookups.all("SELECT count(*), min(account), max(account) FROM accounts")
-        assert indexes(lab) == INDEXES
+        total = await rows(lab, "SELECT count(*), min(account), max(account) FROM accounts")
+        assert await indexes(lab) == INDEXES
         after = await Visit(lab, Person(900)).create()
     assert [answer.json() for answer in (first, second, last)] == [
         {"imported": 50, "total": 50},
@@ -108,9 +116,9 @@ def test_a_person_twice_undoes_the_whole_import(laboratory: Laboratory, column: 
             answer = await send(lab, [*people(20, 30), twice])
             assert (answer.status, answer.problem) == (409, "import-conflict")
             assert answer.json()["errors"] == [{"column": column}]
-            assert lab.registrar.store.lookups.all("SELECT count(*) FROM accounts") == [(4,)]
-            assert lab.registrar.store.lookups.all("SELECT sum(count) FROM imports") == [(4,)]
-            assert indexes(lab) == INDEXES
+            assert await rows(lab, "SELECT count(*) FROM accounts") == [(4,)]
+            assert await rows(lab, "SELECT sum(count) FROM imports") == [(4,)]
+            assert await indexes(lab) == INDEXES
             assert (await Visit(lab, Person(15)).create()).status == 201
 
     scenario()
@@ -137,7 +145,7 @@ def test_a_bad_line_undoes_the_whole_import(laboratory: Laboratory, line: bytes)
                 "POST", "import", json.dumps(Person(8).import_line).encode() + b"\n" + line + b"\n", **PASSWORD
             )
             assert answer.status == 422
-            assert lab.registrar.store.lookups.all("SELECT count(*) FROM accounts") == [(0,)]
+            assert await rows(lab, "SELECT count(*) FROM accounts") == [(0,)]
             assert (await Visit(lab, Person(1)).create()).status == 201
 
     scenario()
@@ -153,7 +161,7 @@ async def test_lines_may_be_cut_anywhere_and_the_last_needs_no_end(
     headers = {"content-type": "application/x-ndjson", "lab-token": LAB_TOKEN, "import-password": "rahasia-bersama"}
     async with laboratory() as lab:
         answer = await lab.client.call("POST", "/lab/import", headers=headers, pieces=pieces)
-        emails = lab.registrar.store.lookups.all("SELECT email FROM accounts ORDER BY account")
+        emails = await rows(lab, "SELECT email FROM accounts ORDER BY account")
     assert answer.json() == {"imported": 40, "total": 40}
     assert [email for (email,) in emails] == [Person(index).email for index in range(40)]
 
@@ -175,17 +183,16 @@ async def test_an_import_nobody_continues_is_given_up(laboratory: Laboratory, mo
         async with asyncio.timeout(10):
             while (await Visit(lab, Person(1)).create()).status == 503:
                 await asyncio.sleep(0.01)
-        assert lab.registrar.store.lookups.all("SELECT count(*) FROM accounts") == [(1,)]
-        assert indexes(lab) == INDEXES
+        assert await rows(lab, "SELECT count(*) FROM accounts") == [(1,)]
+        assert await indexes(lab) == INDEXES
 
 
 @in_loop
 async def test_an_import_cut_short_by_the_end_of_the_server_leaves_nothing(laboratory: Laboratory) -> None:
     async with laboratory() as lab:
         await send(lab, people(0, 3), more=True)
-    connection = apsw.Connection(str(lab.path))
-    assert sqlite.first(connection.execute("SELECT count(*) FROM accounts"))[0] == 0
-    connection.close()
+    async with laboratory() as lab:
+        assert await rows(lab, "SELECT count(*) FROM accounts") == [(0,)]
 
 
 @in_loop
@@ -209,20 +216,20 @@ FRAGMENTS = st.sampled_from([json.dumps(Person(index).import_line).encode() for 
 BODIES = st.lists(st.one_of(FRAGMENTS, st.binary(max_size=30)), max_size=6).map(b"\n".join)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bodies=st.lists(st.tuples(st.sampled_from(["import", "civil"]), BODIES), max_size=5))
 def test_whatever_lines_are_sent_the_store_holds_all_of_them_or_none(
-    tmp_path_factory: pytest.TempPathFactory, bodies: list[tuple[str, bytes]]
+    new_database: Callable[[], str], bodies: list[tuple[str, bytes]]
 ) -> None:
     @in_loop
     async def scenario() -> None:
-        async with laboratory_in(tmp_path_factory.mktemp("lines"))() as lab:
+        async with laboratory_on(new_database())() as lab:
             held = 0
             for target, body in bodies:
                 answer = await lab.lab("POST", target, body, content_type="application/x-ndjson", **PASSWORD)
                 assert answer.status in (200, 409, 422)
                 if target == "import" and answer.status == 200:
                     held += answer.json()["imported"]
-                assert lab.registrar.store.lookups.all("SELECT count(*) FROM accounts") == [(held,)]
+                assert await rows(lab, "SELECT count(*) FROM accounts") == [(held,)]
 
     scenario()

@@ -1,0 +1,87 @@
+"""What the connections of a server share: the application, a coarse clock, and the end of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import time
+from typing import Protocol
+
+from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.protocol import Connection
+from prakerja_load.registrar.reply import Reply
+from prakerja_load.registrar.request import Request
+from prakerja_load.units import Seconds
+
+SWEEP: Seconds = 1.0  # between two looks at who is idle or too slow
+
+
+class Application(Protocol):
+    """What answers requests and knows what every answer says."""
+
+    @property
+    def is_draining(self) -> bool:
+        """Tell whether connections end after their next reply."""
+
+    async def answer(self, request: Request) -> Reply | None:
+        """Return the reply to a request; None when its client has gone."""
+
+    def refused(self, refusal: RefusalError) -> Reply:
+        """Return the reply to what is not a request."""
+
+    def head(self, reply: Reply, date: bytes, *, closes: bool, is_chunked: bool = False) -> bytes:
+        """Return status line and headers as they go out; `date` is a header line."""
+
+
+class Site:
+    """Makes connections, looks after their time, and lets them finish."""
+
+    def __init__(self, app: Application, *, read_timeout: Seconds, keep_alive: Seconds) -> None:
+        self.app = app
+        self.connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._read_timeout = read_timeout
+        self._keep_alive = keep_alive
+        self._pause = min(SWEEP, read_timeout / 4)
+        self.now: Seconds = 0.0  # as coarse as the sweep
+        self.date = b""
+        self._sweep()
+
+    def connect(self) -> Connection:
+        """Return the protocol of a new connection."""
+        return Connection(self)
+
+    def serve(self, connection: Connection, request: Request) -> None:
+        """Have a request answered in a task of its own."""
+        task = self._loop.create_task(connection.answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def close(self, patience: Seconds) -> None:
+        """Close what is idle, wait for what is under way, and after `patience` close that too."""
+        deadline = self._loop.time() + patience
+        for connection in tuple(self.connections):
+            connection.close_when_idle()
+        while self._tasks and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(tuple(self._tasks), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        for connection in tuple(self.connections):
+            if not connection.close_when_idle():
+                connection.abort()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        self._timer.cancel()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._loop.call_exception_handler({"message": "a reply could not be sent", "exception": error})
+
+    def _sweep(self) -> None:
+        self.now = self._loop.time()
+        self.date = b"date: " + email.utils.formatdate(time.time(), usegmt=True).encode() + b"\r\n"
+        for connection in tuple(self.connections):
+            connection.check_time(self.now, self._read_timeout, self._keep_alive)
+        self._timer = self._loop.call_later(self._pause, self._sweep)

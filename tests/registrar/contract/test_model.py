@@ -1,0 +1,200 @@
+"""Any sequence of requests, with repeats, gives the answers of a model and leaves the rows of the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from asgi import Answer, Lab
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from people import Person
+from stores import laboratory_on
+
+QUOTA = 2
+PASSWORD = "rahasia-negara"
+WHO = st.integers(0, 3)
+PEOPLE = [Person(index) for index in range(4)]
+LIMITS = settings(deadline=None, max_examples=15, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow])
+Sent = tuple[str, str, Any, str, str]  # method, address, body, key, token
+
+
+class Journeys(RuleBasedStateMachine):
+    """Four people, their accounts, NIKs, phone numbers and joins; whoever is imported is complete."""
+
+    new_database: Callable[[], str]
+
+    @initialize()
+    def open(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.stack = AsyncExitStack()
+        laboratory = laboratory_on(type(self).new_database())
+        self.lab: Lab = self.wait(self.stack.enter_async_context(laboratory(wave_quota=QUOTA)))
+        self.wait(self.lab.lines("civil", [person.identity for person in PEOPLE]))
+        self.tokens: dict[int, str] = {}
+        self.imported: set[int] = set()
+        self.niks: dict[int, int] = {}  # whose NIK → whose account
+        self.phones: dict[int, int] = {}
+        self.confirmed: set[int] = set()  # accounts with a phone
+        self.proven: set[int] = set()  # those of them that gave a code
+        self.joins: Counter[int] = Counter()
+        self.joined: set[tuple[int, int]] = set()
+        self.quota = {1: QUOTA}
+        self.kept: list[tuple[Sent, Answer]] = []
+        self.keys = 0
+
+    def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(coroutine)
+
+    def write(self, method: str, address: str, body: Any, token: str = "") -> str:
+        """Send under a new key and return the status of a success or the problem."""
+        self.keys += 1
+        sent = (method, f"/api/v1/{address}", body, f"key{self.keys}", token)
+        answer = self.send(sent)
+        if answer.status < 300 or answer.status == 409:
+            self.kept.append((sent, answer))
+        return answer.problem or str(answer.status)
+
+    def send(self, sent: Sent) -> Answer:
+        method, address, body, key, token = sent
+        answer: Answer = self.wait(self.lab.send(method, address, body, key=key, token=token))
+        return answer
+
+    @rule(who=WHO)
+    def create(self, who: int) -> None:
+        said = self.write("POST", "accounts", PEOPLE[who].account)
+        assert said == ("email-in-use" if who in self.tokens else "201")
+        if said == "201":
+            email = PEOPLE[who].email
+            code = self.wait(self.lab.lab("GET", f"outbox?to={email}")).json()["code"]
+            assert self.write("POST", "email-confirmations", {"email": email, "code": code}) == "200"
+            self.log_in(who)
+
+    @rule(who=WHO)
+    def bring_in(self, who: int) -> None:
+        answer = self.wait(self.lab.lines("import", [PEOPLE[who].import_line], import_password=PASSWORD))
+        is_new = who not in self.tokens and who not in self.niks and who not in self.phones
+        assert answer.status == (200 if is_new else 409)
+        if is_new:
+            self.log_in(who)
+            self.imported.add(who)
+            self.niks[who] = self.phones[who] = who
+            self.confirmed.add(who)
+
+    def log_in(self, who: int) -> None:
+        answer = self.wait(
+            self.lab.send("POST", "/api/v1/sessions", {"email": PEOPLE[who].email, "password": PASSWORD})
+        )
+        assert answer.status == 201
+        self.tokens[who] = answer.json()["token"]
+
+    @precondition(lambda self: self.tokens)
+    @rule(data=st.data(), whose=WHO)
+    def identify(self, data: st.DataObject, whose: int) -> None:
+        who = data.draw(st.sampled_from(sorted(self.tokens)))
+        said = self.write("POST", "identity", PEOPLE[whose].identity, self.tokens[who])
+        if who in self.niks.values():
+            assert said == "identity-already-checked"
+        elif whose in self.niks:
+            assert said == "nik-in-use"
+        else:
+            assert said == "201"
+            self.niks[whose] = who
+
+    @precondition(lambda self: self.tokens)
+    @rule(data=st.data(), whose=WHO)
+    def ask_for_code(self, data: st.DataObject, whose: int) -> None:
+        who = data.draw(st.sampled_from(sorted(self.tokens)))
+        said = self.write("POST", "phone-codes", {"phone": PEOPLE[whose].phone}, self.tokens[who])
+        holder = self.phones.get(whose)
+        if who in self.proven:
+            assert said == "phone-already-confirmed"
+        elif holder not in (None, who) and holder in self.confirmed:
+            assert said == "phone-in-use"
+        else:
+            assert said == "202"
+            self.phones = {number: owner for number, owner in self.phones.items() if owner != who}
+            self.phones[whose] = who
+
+    @precondition(lambda self: self.phones)
+    @rule(data=st.data())
+    def confirm_phone(self, data: st.DataObject) -> None:
+        whose, who = data.draw(st.sampled_from(sorted(self.phones.items())))
+        number = PEOPLE[whose].phone
+        found = self.wait(self.lab.lab("GET", f"outbox?to={number}"))
+        if found.status == 404:  # imported with it: nothing was ever sent
+            return
+        said = self.write(
+            "POST", "phone-confirmations", {"phone": number, "code": found.json()["code"]}, self.tokens[who]
+        )
+        assert said == ("phone-already-confirmed" if who in self.proven else "200")
+        self.confirmed.add(who)
+        self.proven.add(who)
+
+    @precondition(lambda self: self.tokens)
+    @rule(data=st.data())
+    def join(self, data: st.DataObject) -> None:
+        who = data.draw(st.sampled_from(sorted(self.tokens)))
+        wave = data.draw(st.sampled_from(sorted(self.quota)))
+        said = self.write("POST", f"waves/{wave}/joins", {"declaration": True}, self.tokens[who])
+        if wave != max(self.quota):
+            assert said == "wave-closed"
+        elif (wave, who) in self.joined:
+            assert said == "already-joined"
+        elif who not in self.imported:
+            assert said == "incomplete"
+        elif self.joins[wave] == self.quota[wave]:
+            assert said == "quota-full"
+        else:
+            assert said == "201"
+            self.joins[wave] += 1
+            self.joined.add((wave, who))
+
+    @rule(quota=st.integers(0, 2))
+    def open_wave(self, quota: int) -> None:
+        answer = self.wait(self.lab.lab("POST", "waves", {"name": "Gelombang", "quota": quota}))
+        assert answer.json() == {"wave": max(self.quota) + 1}
+        self.quota[max(self.quota) + 1] = quota
+
+    @precondition(lambda self: self.kept)
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        sent, first = data.draw(st.sampled_from(self.kept))
+        again = self.send(sent)
+        assert (again.status, again.body) == (first.status, first.body)
+        assert again.headers["idempotency-replayed"] == "true"
+
+    @precondition(lambda self: any(sent[1].endswith("/accounts") for sent, _ in self.kept))
+    @rule(data=st.data())
+    def repeat_with_another_body(self, data: st.DataObject) -> None:
+        made = [sent for sent, _ in self.kept if sent[1].endswith("/accounts")]
+        method, address, body, key, token = data.draw(st.sampled_from(made))
+        answer = self.send((method, address, {**body, "full_name": "Another Name"}, key, token))
+        assert answer.problem == "idempotency-key-reused"
+
+    def teardown(self) -> None:
+        if not hasattr(self, "lab"):
+            return
+        try:
+            *rows, end = self.wait(self.lab.export())
+            kinds = Counter(row["kind"] for row in rows)
+            brought_in = len(self.imported)
+            assert end["accounts"] == len(self.tokens)
+            assert end["imported"] == brought_in
+            assert kinds["create-account"] == len(self.tokens) - brought_in
+            assert kinds["identity"] == len(self.niks) - brought_in
+            assert end["joined"] == {str(wave): self.joins[wave] for wave in self.quota}
+            assert kinds["join-wave"] == len(self.joined)
+        finally:
+            self.wait(self.stack.aclose())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self.loop.close()
+
+
+def test_the_store_behaves_as_the_model(new_database: Callable[[], str]) -> None:
+    machine = type("Machine", (Journeys,), {"new_database": staticmethod(new_database)})
+    run_state_machine_as_test(machine, settings=LIMITS)
