@@ -12,7 +12,9 @@ from prakerja_load.arrivals import demand as demands
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.errors import Problem, ScenarioError
 from prakerja_load.judgement import plan as planning
+from prakerja_load.judgement import ports
 from prakerja_load.judgement.plan import JourneyFigures, RampOutlook
+from prakerja_load.judgement.ports import PortSpace
 from prakerja_load.scenario import CAPACITY, Scenario, load
 from prakerja_load.units import PerSecond, Seconds, format_rate
 
@@ -69,10 +71,13 @@ def plan_rate(order: RateOrder, rate: PerSecond, draw: int, *, hold_factor: floa
     return RatePlan(settings, _outlook(order, rate, draw, math.ceil(hold)).ramp)
 
 
-def refuse_unplayable(order: RateOrder, rate: PerSecond) -> None:
-    """Raise ScenarioError with what forbids a verdict at every rate: cuts too short, people who are not there."""
+def refuse_unplayable(order: RateOrder, rate: PerSecond, space: PortSpace | None = None) -> None:
+    """Raise ScenarioError with what forbids a verdict at every rate: cuts too short, people or ports not there.
+
+    The ports are those of this machine, as for `plan` and for the run, unless `space` says otherwise.
+    """
     settings = plan_rate(order, rate, 0).settings
-    made = planning.plan(load(order.path, settings), order.figures)
+    made = planning.plan(load(order.path, settings), order.figures, space or ports.of_this_machine())
     problems = [problem for problem in made.problems if problem.key not in _SETTLED]
     if problems:
         raise ScenarioError(str(order.path), problems)

@@ -165,11 +165,11 @@ def obeys_little(case: Case) -> Seen:
         return Seen(True, "not compared: arrivals without a record are in the gauges only")
     started = case.history.arrivals[case.history.is_started]
     left = np.where(started["finished"] >= 0, started["finished"], np.iinfo(np.int64).max)
-    journeys = case.window.overlap(started["started"] / SECOND_NS, left / SECOND_NS) / case.window.length
-    requests = case.window.overlap(case.history.seconds("started"), case.history.seconds("finished"))
+    journeys = (started["started"] / SECOND_NS, left / SECOND_NS)
+    requests = (case.history.seconds("started"), case.history.seconds("finished"))
     pairs = (
-        ("in flight", _gauge(case, "in_flight"), journeys),
-        ("requests under way", _gauge(case, "in_system"), requests / case.window.length),
+        ("in flight", *_gauge_and_derived(case, "in_flight", *journeys)),
+        ("requests under way", *_gauge_and_derived(case, "in_system", *requests)),
     )
     holds = all(abs(gauge - derived) <= max(LITTLE * max(gauge, derived), 0.5) for _, gauge, derived in pairs)
     return Seen(
@@ -209,7 +209,21 @@ def _lost_time(case: Case, name: str) -> Seen:
     return Seen(lost <= LOST_TIME, f"{format_share(lost)} of the time in delays above {format_duration(limit)}")
 
 
-def _gauge(case: Case, name: str) -> float:
-    """Return the time-weighted mean of a gauge over the judged window, all workers added; NaN without vitals."""
-    means = [_in_window(vitals, case.window)[name] for vitals in case.evidence.vitals.values()]
-    return sum(float(mean.mean()) if mean.size else math.nan for mean in means) if means else math.nan
+def _gauge_and_derived(case: Case, name: str, starts: Array, stops: Array) -> tuple[float, float]:
+    """Return a gauge's time-weighted mean, all workers added, and λ·W over the very same time; NaN without vitals.
+
+    A gauge is read about once a second, so what it covers begins and ends up to a second beside the judged window:
+    with a stall near an edge of a short window, that second would be a tenth of everything.
+    """
+    gauge, derived, workers = 0.0, 0.0, 0
+    for vitals in case.evidence.vitals.values():
+        ends = vitals["at"] / SECOND_NS
+        lengths = np.diff(ends, prepend=ends[:1] - 1.0)
+        inside = case.window.contains(ends - 0.5)
+        if not inside.any():
+            return math.nan, math.nan
+        covered = Window(float((ends - lengths)[inside][0]), float(ends[inside][-1]))
+        gauge += float((vitals[name] * lengths)[inside].sum()) / covered.length
+        derived += covered.overlap(starts, stops) / covered.length
+        workers += 1
+    return (gauge, derived / workers) if workers else (math.nan, math.nan)

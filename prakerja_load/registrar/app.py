@@ -120,8 +120,7 @@ class App:
             if defects.leaves_unanswered():
                 await call.request.until_gone()
                 raise ClientGoneError
-            await defects.before()
-            reply = defects.instead() or defects.spoil_reply(await self._journey_step(call))
+            reply = await self._journey_step(call)
         await defects.hold()
         return reply
 
@@ -142,18 +141,31 @@ class App:
             registrar.limits.check_address(route.step, call.request.peer, registrar.now())
         registrar.admission.enter(size, route.step)
         try:
-            if route.needs_token:
-                call.account = account_of(call, registrar.signer, registrar.now())
-                registrar.limits.check_account(route.step, call.account, registrar.now())
-            if route.needs_key:
-                call.key = parse_key(call.headers.get(b"idempotency-key"))
-            if route.body_limit:
-                call.body = await _read(call)
-            if route.needs_key:
-                return await self._alone(call)
-            return await route.endpoint(registrar, call)
+            if registrar.defects.active:
+                return await self._spoiled(call)
+            return await self._admitted(call)
         finally:
             registrar.admission.leave(size)
+
+    async def _spoiled(self, call: Call) -> Reply:
+        """Serve a step that was let in, late or badly: what a defect keeps waiting counts as under way."""
+        defects = self._registrar.defects
+        await defects.before()
+        return defects.instead() or defects.spoil_reply(await self._admitted(call))
+
+    async def _admitted(self, call: Call) -> Reply:
+        registrar = self._registrar
+        route = call.route
+        if route.needs_token:
+            call.account = account_of(call, registrar.signer, registrar.now())
+            registrar.limits.check_account(route.step, call.account, registrar.now())
+        if route.needs_key:
+            call.key = parse_key(call.headers.get(b"idempotency-key"))
+        if route.body_limit:
+            call.body = await _read(call)
+        if route.needs_key:
+            return await self._alone(call)
+        return await route.endpoint(registrar, call)
 
     async def _alone(self, call: Call) -> Reply:
         """Serve a keyed request unless one with its key is under way."""

@@ -27,12 +27,16 @@ _CIVIL_BLOCK = 1024 * 1024
 
 
 class NewWave(Incoming, frozen=True):
-    """A wave to be opened; a missing bound does not bind."""
+    """A wave to be opened; a missing bound does not bind.
+
+    `waiting_room` is the rate at which newcomers are let in; null: no waiting room; missing: as the server was started.
+    """
 
     name: Name
     quota: Annotated[int, Meta(ge=0, le=2**53)]
     opens_at: Annotated[datetime.datetime, Meta(tz=True)] | None = None
     closes_at: Annotated[datetime.datetime, Meta(tz=True)] | None = None
+    waiting_room: Annotated[float, Meta(ge=0.001, le=1e6)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class DefectList(Incoming, frozen=True):
@@ -106,10 +110,12 @@ async def export(registrar: Registrar, call: Call) -> Reply:
 
 
 async def open_wave(registrar: Registrar, call: Call) -> Reply:
-    """Open a new current wave and close the one before."""
+    """Open a new current wave and close the one before; the waiting room, which is in memory, begins anew."""
     request: NewWave = call.decode()
     opens_at, closes_at = (None if at is None else at.timestamp() for at in (request.opens_at, request.closes_at))
     wave = await registrar.store.submit(store_wave(request.name, request.quota, opens_at, closes_at, registrar.now()))
+    rate = registrar.settings.waiting_room if request.waiting_room is msgspec.UNSET else request.waiting_room
+    registrar.door.reopen(rate or 0.0)
     return json_reply(201, WaveOpened(wave))
 
 

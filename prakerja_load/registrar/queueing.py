@@ -22,8 +22,12 @@ class Door:
     """A waiting room with its tickets; without a rate it is open to everybody."""
 
     def __init__(self, rate: PerSecond) -> None:
+        self.reopen(rate)
+
+    def reopen(self, rate: PerSecond) -> None:
+        """Begin with an empty room that lets in `rate` a second, or with none for 0; earlier tickets are void."""
         self.room = WaitingRoom(RoomRules(rate)) if rate else None
-        self._signer = TicketSigner()
+        self._signer = TicketSigner()  # numbers begin anew, so a ticket of before must not pass for one of now
 
     def take(self, now: Seconds) -> Turn:
         """Give a number; raises RefusalError when there is no room, or no place left in it."""

@@ -9,6 +9,7 @@ import pytest
 
 from prakerja_load.campaign.rate import RateOrder, RatePlan, plan_rate, rate_order, refuse_unplayable
 from prakerja_load.errors import ScenarioError
+from prakerja_load.judgement import ports
 from prakerja_load.scenario import load, plan_ramp
 
 BASE = """
@@ -108,6 +109,18 @@ def test_short_windows_forbid_no_search_and_short_cuts_do(tmp_path: Path) -> Non
     with pytest.raises(ScenarioError) as refused:
         refuse_unplayable(order(tmp_path, "demand.peak_minute_share = 0.06", "", "load.drain=1s"), 50.0)
     assert [problem.key for problem in refused.value.problems] == ["load.drain"]
+
+
+def test_a_search_is_refused_where_this_machine_lacks_the_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = order(tmp_path, "demand.peak_minute_share = 0.06", "", 'load.source_addresses=["127.0.0.1"]')
+    refuse_unplayable(made, 50.0, ports.LINUX)
+
+    monkeypatch.setattr(ports, "of_this_machine", lambda: ports.PortSpace(ports=20))
+    with pytest.raises(ScenarioError) as refused:
+        refuse_unplayable(made, 50.0)
+    assert [problem.key for problem in refused.value.problems] == ["load.source_addresses"]
 
 
 def test_the_name_of_a_step_is_its_rate(tmp_path: Path) -> None:

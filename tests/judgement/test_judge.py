@@ -108,6 +108,11 @@ STORIES: dict[str, tuple[Callable[[], Ramp], Verdict, str]] = {
     "a stranger's row": (lambda: Ramp(rows=lambda rows: [*rows, {"kind": "join-wave", "key": "x"}]), RED, "never sent"),
     "a refusal that was stored": (lambda: Ramp(state={7: LedgerState.REJECTED}, rows=with_row_7), RED, "all the same"),
     "an oversold wave": (lambda: Ramp(scenario=parse("registrar.wave_quota=6000")), RED, "500 writes beyond the quota"),
+    "a wave that the system itself counts above its places": (
+        lambda: Ramp(scenario=parse("registrar.wave_quota=6550"), end={"joined": {"7": 6_600}}),
+        RED,
+        "50 writes beyond the quota",
+    ),
     "no export": (lambda: Ramp(has_export=False), OPEN, "6 500 writes unverified"),
     "half an export": (lambda: Ramp(end=None), OPEN, "no end line"),
     "too short a look": (lambda: Ramp(scenario=parse("ramps.1.hold=40s")), OPEN, "arrivals judged"),

@@ -187,6 +187,24 @@ def test_the_controller_may_be_what_is_busy(tmp_path: Path) -> None:
     assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == {"generator CPU"}
 
 
+def test_the_controller_may_be_busy_outside_the_judged_window(tmp_path: Path) -> None:
+    """Filling the store and winding up are no matter of the times that were judged: 5 s to 65 s."""
+    vitals = [{"at": second * SECOND_NS, "cpu": 0.9} for second in (*range(-20, 6), *range(66, 90))]
+
+    assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == set()
+
+
+@pytest.mark.parametrize(("seen", "is_enough"), [(53, True), (52, False)])
+def test_nine_seconds_in_ten_of_a_worker_must_be_seen(seen: int, *, is_enough: bool, tmp_path: Path) -> None:
+    """Of 60 judged seconds 90 % less the one that is cut by the window's edge."""
+    evidence = Ramp().evidence(tmp_path)
+    judged = np.flatnonzero((evidence.vitals[0]["at"] > 5 * SECOND_NS) & (evidence.vitals[0]["at"] <= 65 * SECOND_NS))
+    kept = np.delete(evidence.vitals[0], judged[seen:])
+    case = open_case(replace(evidence, vitals={0: kept}), parse(), Ramp().plan, make_journey(OPTIONS).steps, 600_000)
+
+    assert ("vitals" not in broken(case)) is is_enough
+
+
 def test_a_generator_without_vitals_cannot_be_trusted_with_time(tmp_path: Path) -> None:
     ramp = Ramp()
     evidence = replace(ramp.evidence(tmp_path), vitals={0: np.empty(0, VITAL)})

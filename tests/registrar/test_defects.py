@@ -56,6 +56,19 @@ async def test_every_nth_acknowledged_write_is_lost_with_its_idempotency_key(lab
 
 
 @in_loop
+async def test_what_a_defect_keeps_waiting_is_bounded_by_admission(laboratory: Laboratory) -> None:
+    async with laboratory(max_in_flight=3) as lab:
+        await inject(lab, {"name": "known-queue", "slots": 1, "seconds": 0.1})
+        pages = await asyncio.gather(*(lab.send("GET", "/api/v1/waves/current") for _ in range(8)))
+        await inject(lab)
+        after = await lab.send("GET", "/api/v1/waves/current")
+    shed = [page for page in pages if page.status == 503]
+    assert sorted(page.status for page in pages) == [200] * 3 + [503] * 5
+    assert all(page.problem == "overloaded" and "retry-after" in page.headers for page in shed)
+    assert after.status == 200
+
+
+@in_loop
 async def test_losing_one_step_leaves_the_others_whole(laboratory: Laboratory) -> None:
     async with laboratory() as lab:
         await inject(lab, {"name": "lose-write", "every": 1, "step": "join-wave"})

@@ -135,6 +135,36 @@ async def test_without_a_waiting_room_everybody_comes_in(laboratory: Laboratory)
     assert [answer.problem for answer in answers] == ["not-found", "not-found"]
 
 
+async def open_wave(lab: Lab, **more: object) -> int:
+    return (await lab.lab("POST", "waves", {"name": "next", "quota": 10, **more})).status
+
+
+@in_loop
+async def test_a_wave_switches_the_waiting_room_on_and_off(laboratory: Laboratory) -> None:
+    async with laboratory() as lab:
+        assert await create(lab, 1, "") == (201, "")
+        assert await open_wave(lab, waiting_room=2) == 201
+        assert await create(lab, 2, "") == (403, "not-called")
+        of_first_room = (await lab.send("POST", TICKETS)).json()
+        assert await open_wave(lab, waiting_room=2) == 201
+        await lab.send("POST", TICKETS)  # the same number of the new room
+        assert await create(lab, 2, of_first_room["ticket"]) == (403, "not-called")
+        assert await open_wave(lab, waiting_room=None) == 201
+        assert await create(lab, 2, "") == (201, "")
+        assert [await open_wave(lab, waiting_room=rate) for rate in (0, -1, 2e6, "2")] == [422] * 4
+
+
+@in_loop
+async def test_a_wave_that_says_nothing_has_the_servers_waiting_room(laboratory: Laboratory) -> None:
+    async with laboratory(waiting_room=1.0) as lab:
+        await open_wave(lab, waiting_room=None)
+        assert await create(lab, 1, "") == (201, "")
+        await open_wave(lab)
+        assert await create(lab, 2, "") == (403, "not-called")
+        ticket = (await lab.send("POST", TICKETS)).json()["ticket"]
+        assert await create(lab, 2, ticket) == (201, "")
+
+
 @pytest.mark.parametrize("rate", [0.1, 7, 1333])
 def test_the_stated_rate_is_the_rate_of_entry(rate: float) -> None:
     room = WaitingRoom(RoomRules(rate=rate))

@@ -101,6 +101,8 @@ def _verdict_fits_the_fault(world: World, ramp: RampJudgement) -> Iterator[str]:
         yield f"a clean run is accused: {reasons}"
     if fault.name in GENERATOR and verdict is not Verdict.INCONCLUSIVE:
         yield f"{fault} is the harness's own, and the verdict is {verdict.name}: {reasons}"
+    if fault.name not in (*WORDS, *GENERATOR) and not fault.is_heavy and verdict is Verdict.NOT_SUSTAINED:
+        yield f"{fault} stays inside every limit and is accused: {reasons}"
     if fault.name in WORDS or not fault.is_heavy:
         return
     if verdict is Verdict.SUSTAINED or (fault.name != "stall" and verdict is not Verdict.NOT_SUSTAINED):

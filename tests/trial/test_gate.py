@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from command import command, the_run, verdict_of
 
-from prakerja_load.registrar import defects as laboratory
+from prakerja_load.registrar import defect_catalog as laboratory
 
 HERE = Path(__file__).parent
 GATE = HERE / "gate.toml"
@@ -24,22 +24,13 @@ class Case:
     verdict: str
     reason: str
     integrity: str  # the count that is above zero, "" for none
+    settings: tuple[str, ...] = ()
+    most: int = 0  # the count may be, where the defect does not tell how often it strikes
 
     def __str__(self) -> str:
         return self.defect
 
 
-CASES = (
-    Case('{name="lose-write", every=997}', "NOT_SUSTAINED", "(lost)", "lost"),
-    Case('{name="lose-write", every=300, step="selfie"}', "NOT_SUSTAINED", "(lost)", "lost"),
-    Case('{name="duplicate-write", every=400}', "NOT_SUSTAINED", "(duplicate)", "duplicate"),
-    Case('{name="corrupt-field", every=997}', "NOT_SUSTAINED", "(corrupted)", "corrupted"),
-    Case('{name="slow", seconds=2}', "NOT_SUSTAINED", "elapsed to step 1", ""),
-    Case('{name="error", share=0.02}', "NOT_SUSTAINED", "success of step", ""),
-    # what stays inside every limit is disclosed, and is no reason to accuse
-    Case('{name="slow", seconds=0.05}', "SUSTAINED", "every objective holds", ""),
-    Case('{name="error", share=0.0005}', "SUSTAINED", "every objective holds", ""),
-)
 # a quarter of the gate's rate: what is asked of time is asked of a machine that has time for it
 CALM = (
     "ramps.1.registrants=1200",
@@ -48,13 +39,40 @@ CALM = (
     "objectives.arrivals=500",
     "load.drain=60s",
 )
+# One failure of 800 leaves a step between its bounds (0.592 % at most, limit 0.5 %). Of 3 200 nine may fail; 1.6 do on
+# the average, ten or more of some step's in 1 of 10 000 runs. Windows of 20 s would be as poor as the 800.
+ENOUGH_TO_FORGIVE = ("ramps.1.hold=160s", "objectives.every_window=160s")
+
+CASES = (
+    Case('{name="lose-write", every=997}', "NOT_SUSTAINED", "(lost)", "lost"),
+    Case('{name="lose-write", every=300, step="selfie"}', "NOT_SUSTAINED", "(lost)", "lost"),
+    Case('{name="duplicate-write", every=400}', "NOT_SUSTAINED", "(duplicate)", "duplicate"),
+    Case('{name="corrupt-field", every=997}', "NOT_SUSTAINED", "(corrupted)", "corrupted"),
+    Case('{name="slow", seconds=2}', "NOT_SUSTAINED", "elapsed to step 1", ""),
+    Case('{name="error", share=0.02}', "NOT_SUSTAINED", "success of step", ""),
+    Case('{name="error-as-200", share=0.02}', "NOT_SUSTAINED", "success of step", ""),
+    Case('{name="drop-connection", share=0.02}', "NOT_SUSTAINED", "success of step", ""),
+    Case('{name="drop-connection", share=0.02, moment="before"}', "NOT_SUSTAINED", "success of step", ""),
+    Case('{name="truncate-body", share=0.02}', "NOT_SUSTAINED", "success of step", ""),
+    Case('{name="slow-above", rate=50, seconds=2}', "NOT_SUSTAINED", "elapsed to step 1", ""),
+    Case('{name="known-queue", slots=1, seconds=0.05}', "NOT_SUSTAINED", "elapsed to step 1", ""),
+    Case(
+        '{name="leak-memory", bytes=65_536}', "NOT_SUSTAINED", "memory growth", "", ("objectives.memory_growth=64MiB",)
+    ),
+    Case('{name="oversell", places=3}', "NOT_SUSTAINED", "(oversold)", "oversold", ("registrar.wave_quota=700",), 3),
+    # only a crash could show it, and a run has none: see the kills of tests/registrar/contract
+    Case('{name="acknowledge-early", every=10}', "SUSTAINED", "every objective holds", ""),
+    # what stays inside every limit is disclosed, and is no reason to accuse
+    Case('{name="slow", seconds=0.05}', "SUSTAINED", "every objective holds", ""),
+    Case('{name="error", share=0.0005}', "SUSTAINED", "every objective holds", "", ENOUGH_TO_FORGIVE),
+)
 ELSEWHERE = "test_verdicts.py"  # beside this file: the other defects
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_defect_gets_its_verdict_for_its_reason(case: Case, tmp_path: Path) -> None:
-    chosen = [f"registrar.defects=[{case.defect}]", *(() if case.integrity else CALM)]
+    chosen = [f"registrar.defects=[{case.defect}]", *(() if case.integrity else CALM), *case.settings]
     settings = [word for setting in chosen for word in ("--set", setting)]
     said = command("run", GATE, "--reports", tmp_path, *settings)
     (ramp,) = verdict_of(the_run(tmp_path))["ramps"]
@@ -77,9 +95,12 @@ def _check_integrity(case: Case, integrity: dict[str, Any]) -> None:
     if not case.integrity:
         assert found == SOUND
         return
-    every = int(case.defect.split("every=")[1].split(",")[0].rstrip("}"))
     assert {**found, case.integrity: 0} == SOUND
-    assert 1 <= found[case.integrity] <= integrity["acknowledged"] / every + 1
+    assert 1 <= found[case.integrity] <= (case.most or integrity["acknowledged"] / _every(case) + 1)
+
+
+def _every(case: Case) -> int:
+    return int(case.defect.split("every=")[1].split(",")[0].rstrip("}"))
 
 
 def test_no_defect_of_the_laboratory_is_without_a_verdict() -> None:
