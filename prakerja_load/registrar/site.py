@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.protocol import Connection
@@ -54,9 +54,7 @@ class Site:
 
     def serve(self, connection: Connection, request: Request) -> None:
         """Have a request answered in a task of its own."""
-        task = self._loop.create_task(connection.answer(request))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        self._tasks.add(self._loop.create_task(self._answer(connection, request)))
 
     async def close(self, patience: Seconds) -> None:
         """Close what is idle, wait for what is under way, and after `patience` close that too."""
@@ -74,10 +72,14 @@ class Site:
             await asyncio.wait(tuple(self._tasks))
         self._timer.cancel()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    async def _answer(self, connection: Connection, request: Request) -> None:
+        try:
+            await connection.answer(request)
+        except Exception as error:
             self._loop.call_exception_handler({"message": "a reply could not be sent", "exception": error})
+            connection.abort()
+        finally:
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _sweep(self) -> None:
         self.now = self._loop.time()

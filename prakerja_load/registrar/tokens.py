@@ -23,7 +23,9 @@ class TokenSigner:
     def issue(self, account: int, now: float) -> str:
         """Return a token for the account that expires LIFETIME seconds from `now` (Unix time)."""
         claims = _CLAIMS.pack(account, int(now) + LIFETIME)
-        return base64.urlsafe_b64encode(claims + self._mac(claims)).rstrip(b"=").decode("ascii")
+        token = base64.urlsafe_b64encode(claims + self._mac(claims)).rstrip(b"=")
+        self._remember(token, claims)
+        return token.decode("ascii")
 
     def account_of(self, token: bytes, now: float) -> int | None:
         """Return the account a token was issued for, or None when it is foreign, altered or expired."""
@@ -38,6 +40,9 @@ class TokenSigner:
         claims, mac = raw[: _CLAIMS.size], raw[_CLAIMS.size :]
         if len(claims) != _CLAIMS.size or not hmac.compare_digest(mac, self._mac(claims)):
             return None
+        return self._remember(token, claims)
+
+    def _remember(self, token: bytes, claims: bytes) -> tuple[int, int]:
         if len(self._genuine) >= _REMEMBERED:
             self._genuine.clear()
         account, expires = _CLAIMS.unpack(claims)

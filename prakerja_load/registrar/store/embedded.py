@@ -40,8 +40,10 @@ class EmbeddedStore:
         self.writer = Writer(self._connection, self._photos, observer)
         self.writer.after_commit = self._checkpointer.after_commit
         self._reader = sqlite.open_reader(path)
-        read = self._reader.cursor().execute
-        self.lookups = Lookups(lambda statement, bindings: list(read(statement, bindings).fetchall()))
+        self._ask = self._reader.cursor().execute
+        self._answers: dict[str, list[Any]] = {}  # to questions without a parameter, since the last commit
+        self._answered_at = self.writer.commits
+        self.lookups = Lookups(self._rows)
 
     @property
     def depth(self) -> int:
@@ -55,6 +57,17 @@ class EmbeddedStore:
     async def read(self, query: Callable[Concatenate[Lookups, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Answer a question about what is committed."""
         return query(self.lookups, *args, **kwargs)
+
+    def _rows(self, statement: str, bindings: tuple[Any, ...]) -> list[Any]:
+        if bindings:
+            return self._ask(statement, bindings).fetchall()
+        if self._answered_at != self.writer.commits:  # nobody else writes to this store
+            self._answered_at = self.writer.commits
+            self._answers.clear()
+        rows = self._answers.get(statement)
+        if rows is None:
+            rows = self._answers[statement] = self._ask(statement).fetchall()
+        return rows
 
     async def position(self) -> int:
         """Return a number such that `export` of it gives everything written from now on."""

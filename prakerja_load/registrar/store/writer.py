@@ -131,6 +131,7 @@ class Writer:
         self._is_owned = False  # the connection is with an exclusive owner
         self._owner_waits: asyncio.Future[None] | None = None
         self._last_size = 0
+        self.commits = 0  # what was read before the last one may be out of date
         self._started = 0.0
         self.after_commit: Callable[[], None] | None = None  # runs in the commit thread; must not raise
 
@@ -168,6 +169,7 @@ class Writer:
     def release(self) -> None:
         """Take the connection back from its exclusive owner."""
         self._is_owned = False
+        self.commits += 1
         self._next_group()
 
     async def close(self) -> None:
@@ -258,6 +260,7 @@ class Writer:
         group, self._group = self._group, []
         self._last_size = len(group)
         self._is_away = False
+        self.commits += 1
         self._observer.group_committed(len(group), self._loop.time() - self._started)
         if fault is None:
             for entry in group:
