@@ -10,7 +10,7 @@ help: ## list the targets
 
 install: .venv/.ramp ## set up what `make ramp` needs
 
-ramp: .venv/.ramp ## ramp 200 000 → 2 000 000 against the reference registrar on SQLite (about ten minutes)
+ramp: .venv/.ramp ## ramp 200 000 → 2 000 000 against the reference registrar on SQLite (about eleven minutes)
 	@$(RUN) run scenarios/ministry-ramp.toml --exit-zero
 
 ramp-volume: .venv/.ramp ## every one of 200 000 registrants over HTTP
@@ -29,7 +29,7 @@ test-all: .venv/.dev ## the above and what takes minutes
 	@.venv/bin/python -m pytest
 
 coverage: .venv/.dev ## branch coverage of what judges: at least 95 %
-	@.venv/bin/python -m coverage run --source=prakerja_load/judgement,prakerja_load/evidence -m pytest -q tests/judgement tests/evidence
+	@.venv/bin/python -m coverage run --source=prakerja_load/judgement,prakerja_load/evidence -m pytest -q -m "not slow" tests/judgement tests/evidence
 	@.venv/bin/python -m coverage report --skip-covered --show-missing --fail-under=95
 
 SEED ?= 0-199

@@ -150,17 +150,17 @@ def run(  # noqa: PLR0917 (click passes one argument an option)
     _refuse_idle(click.get_current_context(), is_resumed=resume is not None)
     if workers is not None:
         settings = (*settings, f"load.workers={workers}")
-    if tolerate_worker_loss:
-        settings = (*settings, "load.tolerate_worker_loss=true")
+    settings += ("load.tolerate_worker_loss=true",) if tolerate_worker_loss else ()
     address = parse_address(controller) if controller is not None else None
+    standing = trial.Standing()
     with open_display(sys.stdout, suits_terminal(sys.stdout, os.environ)) as display:
         if resume is not None:
-            judged = trial.resume(resume, display, controller=address, redo=redo)
+            judged = trial.resume(resume, display, controller=address, redo=redo, standing=standing)
         else:
             assert scenario is not None
             order = trial.Order(scenario, _settings(settings, target), tuple(ramps), reports, undecidable, address)
-            judged = trial.start(order, display)
-    sys.exit(0 if exit_zero and judged.exit_code != PrakerjaLoadError.exit_code else judged.exit_code)
+            judged = trial.start(order, display, standing=standing)
+    sys.exit(0 if exit_zero and not standing.was_interrupted else judged.exit_code)
 
 
 @verbs.command()

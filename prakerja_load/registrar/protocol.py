@@ -228,6 +228,8 @@ class Connection(asyncio.Protocol):
         """Refuse what cannot be read, once everything before it has been answered, and close the connection."""
         self._refusal = code
         if self._serving is not None:
+            if self._serving is self._incoming and not self._incoming.is_whole:
+                self._incoming.lose()  # the rest of its body will never be understood
             self._pause_reading()
             return
         if not self._transport.is_closing():
@@ -269,7 +271,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _give_up_late(self) -> None:
-        if self._serving is None and self._received:
+        if self._serving is None and self._received and not self._incoming.is_discarded:
             self._give_up("request-timeout")
         else:  # its request is being served and waits for the rest, or nothing has come at all
             self._transport.close()

@@ -86,6 +86,11 @@ class Request:
         self._news = asyncio.Event()
         await self._news.wait()
 
+    @property
+    def is_discarded(self) -> bool:
+        """Tell whether the request was answered before its body was at its end."""
+        return self._is_discarded
+
     def add(self, piece: bytes) -> int:
         """Take a piece of the body and return how many bytes nobody has read yet."""
         if self._is_discarded:

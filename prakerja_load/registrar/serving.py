@@ -42,10 +42,11 @@ async def _serve(settings: Settings) -> None:
     acceptor = Acceptor(listener, site.connect)
     _tame_garbage_collection()
     try:
+        stop = _stop_signal()
         acceptor.start()
         sys.stdout.write(_ready_line(listener, settings) + "\n")
         sys.stdout.flush()
-        await _told_to_stop()
+        await stop.wait()
         registrar.is_draining = True
         await asyncio.sleep(FAREWELL)
         acceptor.stop()
@@ -54,11 +55,11 @@ async def _serve(settings: Settings) -> None:
         await registrar.close()
 
 
-async def _told_to_stop() -> None:
+def _stop_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
 
 
 def _open(settings: Settings) -> Registrar:

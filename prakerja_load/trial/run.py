@@ -124,7 +124,13 @@ def start(order: Order, display: Live, clock: Clock | None = None, *, standing: 
 
 
 def resume(
-    path: Path, display: Live, clock: Clock | None = None, *, controller: Address | None = None, redo: bool = False
+    path: Path,
+    display: Live,
+    clock: Clock | None = None,
+    *,
+    controller: Address | None = None,
+    redo: bool = False,
+    standing: Standing | None = None,
 ) -> RunJudgement:
     """Finish a run that was cut off: ramps that are over stay as they are, of one that is not the rest is played.
 
@@ -137,7 +143,14 @@ def resume(
     scenario = load(directory.file(SCENARIO), [str(override) for override in said["overrides"]])
     numbers = tuple(int(number) for number in said["ramps"])
     voyage = Voyage(
-        directory, scenario, str(said["run"]), numbers, clock or RealClock(), display, Standing(), controller
+        directory,
+        scenario,
+        str(said["run"]),
+        numbers,
+        clock or RealClock(),
+        display,
+        standing or Standing(),
+        controller,
     )
     _check_reach(controller, scenario)
     _check_people(scenario)
@@ -174,6 +187,11 @@ def _sail(voyage: Voyage) -> RunJudgement:
         _run_ramps(voyage)
     except HarnessError as error:
         failure = error
+        voyage.display.message(f"the run ended early: {error}")
+    except UsageError as error:
+        if not any(map(remainder.has_begun, voyage.directory.ramp_paths())):
+            raise
+        failure = HarnessError(str(error))  # a consent that ended or does not reach: load was sent, so it is judged
         voyage.display.message(f"the run ended early: {error}")
     except KeyboardInterrupt:
         voyage.standing.was_interrupted = True

@@ -282,6 +282,17 @@ async def test_a_body_that_is_being_read_and_stops_coming_ends_with_its_connecti
 
 
 @in_loop
+async def test_a_body_that_is_being_read_and_is_no_longer_http_ends_with_its_connection() -> None:
+    async with peer() as client:
+        client.say(b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        while not client.echo.taken:
+            await asyncio.sleep(0)
+        client.say(b"no chunk\r\n")
+        await client.rest()
+        await client.echo.gone.wait()
+
+
+@in_loop
 async def test_a_client_that_waits_for_its_answer_is_not_too_slow() -> None:
     async with peer(read_timeout=0.1, keep_alive=0.1) as client:
         client.say(get(b"/waits"))

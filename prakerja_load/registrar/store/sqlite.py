@@ -13,7 +13,6 @@ from prakerja_load.errors import UsageError
 _SQLITE_FIXED = 3_051_003  # the WAL-reset corruption bug was fixed in 3.51.3
 _WRITER_CACHE_KIB = 262_144  # holds the inner and most leaf pages of three unique indexes over 2 000 000 registrants
 _READER_CACHE_KIB = 8_192  # another connection's commit empties it anyway
-_READER_MAP = 2**32  # bytes of the file that are read without a system call; the file never shrinks
 _WRITER = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -44,7 +43,6 @@ def open_reader(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(1000)
     connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}").fetchall()
-    connection.execute(f"PRAGMA mmap_size = {_READER_MAP}").fetchall()
     return connection
 
 
