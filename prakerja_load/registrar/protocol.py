@@ -26,8 +26,6 @@ _COLLECTED = 64 * 1024  # bytes; a body announced as no longer is collected befo
 _HIGH_WATER = 64 * 1024  # bytes of a body that nobody has read yet; no more are taken from the socket then
 SLOWEST = 1024  # bytes/s that a request has to come in at, once the time for reading is over
 _NOTHING: Seconds = -1.0
-
-
 _NOBODY = Request()
 
 

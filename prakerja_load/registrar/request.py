@@ -19,12 +19,12 @@ class Request:
     __slots__ = (
         "_connection",
         "_is_continued",
-        "_is_discarded",
         "_news",
         "_pieces",
         "_size",
         "headers",
         "is_collected",
+        "is_discarded",
         "is_gone",
         "is_old",
         "is_whole",
@@ -45,7 +45,7 @@ class Request:
         self.is_collected = True  # it is taken up when it is whole
         self.is_whole = False
         self.is_gone = False  # its client is
-        self._is_discarded = False
+        self.is_discarded = False  # it was answered before its body was at its end
         self._is_continued = False
         self._pieces: list[bytes] = []
         self._size = 0
@@ -86,14 +86,9 @@ class Request:
         self._news = asyncio.Event()
         await self._news.wait()
 
-    @property
-    def is_discarded(self) -> bool:
-        """Tell whether the request was answered before its body was at its end."""
-        return self._is_discarded
-
     def add(self, piece: bytes) -> int:
         """Take a piece of the body and return how many bytes nobody has read yet."""
-        if self._is_discarded:
+        if self.is_discarded:
             return 0
         self._pieces.append(piece)
         self._size += len(piece)
@@ -112,7 +107,7 @@ class Request:
 
     def discard(self) -> None:
         """Throw away what is left of the body: the request has been answered."""
-        self._is_discarded = True
+        self.is_discarded = True
         self._pieces.clear()
 
     def _tell(self) -> None:

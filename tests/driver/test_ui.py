@@ -6,7 +6,6 @@ import html
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,22 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import browser as browsers
 import pytest
 from ramp_rig import ROOT
 from stock_rig import counts, finish, free_port, locust
 from tiny_system import TinySystem
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=5000",
-)
 WHATS = [
     "Ramp",
     "Phase",
@@ -102,11 +91,9 @@ def test_the_statistics_that_the_page_asks_for_carry_the_rows_of_the_tab(ui: Ui)
 
 @pytest.mark.browser
 def test_a_browser_shows_the_tab_with_what_is_so_now(ui: Ui, tmp_path: Path) -> None:
-    browser = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no Chromium found (apt-get install chromium, or set CHROMIUM)")
+    browser = browsers.found()
     before = finished_in(ui.wait_for(lambda said: finished_in(said) > 0))
-    command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"{ui.url}/?tab=ramp"]
+    command = browsers.command(browser, tmp_path, browsers.SETTLED, "--dump-dom", f"{ui.url}/?tab=ramp")
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     tabs = re.findall(r'<button[^>]*role="tab"[^>]*>(?:<[^>]*>)*([A-Za-z ]+)', dom)
     cells = [html.unescape(re.sub(r"<[^>]*>", "", cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", dom)]

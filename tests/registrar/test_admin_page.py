@@ -7,13 +7,12 @@ import base64
 import hashlib
 import html as entities
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import browser as browsers
 import pytest
 from asgi import LAB_TOKEN, Answer, Lab, Laboratory, in_loop
 from people import Person, Visit
@@ -22,17 +21,6 @@ from wire import Wire
 
 from prakerja_load.registrar.admin_page import FUNNEL, REFRESH
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 MEASURE = """
 <!DOCTYPE html><meta charset="utf-8"><body>
 <iframe id="frame" style="width:{width}px;height:900px;border:0" srcdoc="{page}"></iframe>
@@ -58,10 +46,7 @@ addEventListener("load", () => {{
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium found (apt-get install chromium, or set CHROMIUM)")
-    return found
+    return browsers.found()
 
 
 async def page_of(lab: Lab) -> Answer:
@@ -179,7 +164,7 @@ async def shown(laboratory: Laboratory) -> str:
 def measure(browser: str, page: str, width: int, *flags: str, folder: Path) -> dict[str, Any]:
     harness = folder / "measure.html"
     harness.write_text(MEASURE.format(width=width, page=entities.escape(page)), encoding="utf-8")
-    command = [browser, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000"]
+    command = browsers.command(browser, folder, *flags, browsers.SETTLED)
     dumped = subprocess.run(
         [*command, "--dump-dom", harness.as_uri()], capture_output=True, text=True, timeout=120, check=True
     ).stdout
@@ -232,7 +217,7 @@ def test_a_browser_gets_it_with_the_token_as_password_and_breaks_no_rule(
 
     asyncio.run(inject())
     address = server.url.replace("http://", f"http://lab:{LAB_TOKEN}@") + "/lab/"
-    command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom"]
+    command = browsers.command(browser, tmp_path, "--enable-logging=stderr", "--dump-dom")
     shown = subprocess.run([*command, address], capture_output=True, text=True, timeout=120, check=True)
     assert cell(shown.stdout, "corrupt-field") == "every=9"
     assert "Content Security Policy" not in shown.stderr

@@ -288,7 +288,7 @@ async def test_a_body_that_is_being_read_and_is_no_longer_http_ends_with_its_con
         while not client.echo.taken:
             await asyncio.sleep(0)
         client.say(b"no chunk\r\n")
-        await client.rest()
+        assert await client.rest() == b""
         await client.echo.gone.wait()
 
 

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import html as entities
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+import browser as browsers
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=5000",
-)
 MEASURE = """
 <!DOCTYPE html><meta charset="utf-8"><body>
 <iframe id="frame" style="width:{width}px;height:900px;border:0" srcdoc="{page}"></iframe>
@@ -44,17 +31,14 @@ addEventListener("load", () => {{
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium found (apt-get install chromium, or set CHROMIUM)")
-    return found
+    return browsers.found()
 
 
 def measure(browser: str, page: str, width: int, folder: Path) -> dict[str, float]:
     """Return what a browser measures of the page in a frame of this width, every table unfolded."""
     harness = folder / "measure.html"
     harness.write_text(MEASURE.format(width=width, page=entities.escape(page)), encoding="utf-8")
-    command = [browser, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", harness.as_uri()]
+    command = browsers.command(browser, folder, browsers.SETTLED, "--dump-dom", harness.as_uri())
     dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     result = re.search(r'<pre id="result">([^<]*)</pre>', dumped)
     assert result is not None, dumped[-500:]

@@ -31,8 +31,7 @@ from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.store.transaction import Transaction
 
 EMAIL, SMS = 0, 1  # channels of codes
-KTP, SELFIE = 0, 1  # kinds of photographs
-PHOTO_NAMES = ("ktp", "selfie")
+PHOTO_NAMES = ("ktp", "selfie")  # kinds of photographs: 0 and 1
 
 
 def create_account(
