@@ -1,10 +1,16 @@
 """CPU per created account: the registrar, the usual way (FastAPI + SQLAlchemy), and its own server with no store.
 
-    python benchmarks/registrar.py [--rounds 5] [--seconds 10] [--connections 64] [--postgresql]
+    python benchmarks/registrar.py [--rounds 5] [--seconds 10] [--connections 64] [--only accounts|journeys]
+    python benchmarks/registrar.py --postgresql
 
 Needs `wrk` (Debian: apt-get install wrk). The server is pinned to one core and wrk to another; a round runs every
 server once, in turn, on a fresh store. Cost is the user and system time of the server's processes ÷ the accounts that
 wrk saw created. The usual way answers next to nothing at 64 connections, so it gets the 8 it is best at.
+
+A second table tells what a request of the whole journey costs the registrar: `servers/journey.toml`, played by
+prakerja-load on the other core to a store of its own, at `--arrivals` a second. CPU time and requests are the
+registrar's own counts between two instants of steady load; looks into the laboratory's outbox are part of the cost and
+not of the requests.
 
 With --postgresql: one and two registrars on one database of a PostgreSQL started for it (Debian: postgresql), fsync on,
 a wrk for each registrar. Nothing is pinned, since four kinds of processes share the cores; the cost is told apart.
@@ -13,6 +19,7 @@ a wrk for each registrar. Nothing is pinned, since four kinds of processes share
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -28,11 +35,14 @@ from pathlib import Path
 from typing import Any
 
 from generators import ROOT, cpu_of, processes_below
+from servers.pinned import LAB_TOKEN, Figures, PinnedRegistrar
 
 HERE = Path(__file__).resolve().parent
 SCRIPT = HERE / "servers" / "create_account.lua"
+JOURNEY = HERE / "servers" / "journey.toml"
 USUAL_WAY = ("fastapi==0.121.*", "sqlalchemy==2.0.*", "uvicorn[standard]", "argon2-cffi")
 FEW_CONNECTIONS = 8
+SETTLING = 4.0  # seconds from the first who join until it is measured
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,39 @@ def measure(command: list[str], port: int, seconds: int, connections: int, cores
     return Result(used / max(created, 1), rate, p99, failed)
 
 
+def compare_accounts(rounds: int, seconds: int, connections: int, cores: tuple[int, int]) -> None:
+    """Print what creating an account costs each server."""
+    results: dict[str, list[Result]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = environment(folder)
+        for _ in range(rounds):
+            for server in commands(folder, python, 0):
+                port = free_port()
+                clients = FEW_CONNECTIONS if server.startswith("FastAPI") else connections
+                command = commands(folder, python, port)[server]
+                results.setdefault(server, []).append(measure(command, port, seconds, clients, cores))
+    ours = statistics.median(result.cost for result in results["registrar"])
+    print(f"{rounds} rounds of {seconds} s, server on core {cores[0]}, wrk on core {cores[1]}")
+    print("| server | CPU µs/account, median (min–max) | × ours | accounts/s | p99 ms | failed |")
+    print("|---|---|---|---|---|---|")
+    for server, measured in results.items():
+        costs = [result.cost * 1e6 for result in measured]
+        middle = statistics.median(costs)
+        print(
+            f"| {server} | {middle:.0f} ({min(costs):.0f}–{max(costs):.0f}) | {middle / 1e6 / ours:.2f} "
+            f"| {statistics.median(result.rate for result in measured):.0f} "
+            f"| {statistics.median(result.p99 for result in measured) * 1e3:.1f} "
+            f"| {sum(result.failed for result in measured)} |"
+        )
+
+
 def measure_together(cluster: Any, processes: int, seconds: int, connections: int) -> tuple[Result, float]:
     """Run registrars on one new database; return what they did together, and PostgreSQL's CPU an account."""
     every_core = os.sched_getaffinity(0)
     url = cluster.new_database()
     ports = [free_port() for _ in range(processes)]
-    command = [sys.executable, "-m", "prakerja_load.registrar", "--database", url, "--port"]
+    command = [sys.executable, "-m", "prakerja_load.registrar", "--rate-limits", "off", "--database", url, "--port"]
     servers = [_start([*command, str(port)], every_core) for port in ports]
     try:
         for port, server in zip(ports, servers, strict=True):
@@ -144,6 +181,61 @@ def compare_processes(rounds: int, seconds: int, connections: int) -> None:
         )
 
 
+def measure_journeys(seconds: int, arrivals: int, cores: tuple[int, int]) -> Figures:
+    """Let new applicants arrive at a registrar with a fresh store; return what it did in so many seconds of it."""
+    with tempfile.TemporaryDirectory() as name:
+        registrar = PinnedRegistrar(Path(name, "registrar.db"), cores[0])
+        hold = seconds + round(SETTLING) + 10
+        command = [sys.executable, "-m", "prakerja_load", "run", str(JOURNEY), "--target", registrar.url]
+        settings = [f"ramps.1.registrants={arrivals * 60}", f"ramps.1.hold={hold}s"]
+        options = [part for setting in settings for part in ("--set", setting)]
+        with Path(name, "log").open("w") as log:
+            generator = subprocess.Popen(
+                [*command, *options, "--reports", f"{name}/reports", "--undecidable"],
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, "PRAKERJA_LAB_TOKEN": LAB_TOKEN},
+                start_new_session=True,
+                preexec_fn=lambda: os.sched_setaffinity(0, {cores[1]}),
+            )
+        try:
+            _until_somebody_joins(registrar, generator, Path(name, "log"))
+            time.sleep(SETTLING)
+            before = registrar.figures()
+            time.sleep(seconds)
+            return registrar.figures() - before
+        finally:
+            _end_all(generator)
+            registrar.end(signal.SIGKILL)
+
+
+def compare_journeys(rounds: int, seconds: int, arrivals: int, cores: tuple[int, int]) -> None:
+    """Print what a request of the whole journey costs."""
+    measured = [measure_journeys(seconds, arrivals, cores) for _ in range(rounds)]
+    costs = [one.cpu / one.requests * 1e6 for one in measured]
+    print(
+        f"{rounds} rounds of {seconds} s, {arrivals} arrivals/s, registrar on core {cores[0]}, generator on {cores[1]}"
+    )
+    print("| whole journey | CPU µs/request, median (min–max) | requests per core-second | requests/s | busy | 5xx |")
+    print("|---|---|---|---|---|---|")
+    print(
+        f"| registrar | {statistics.median(costs):.0f} ({min(costs):.0f}–{max(costs):.0f}) "
+        f"| {1e6 / statistics.median(costs):.0f} "
+        f"| {statistics.median(one.requests / one.at for one in measured):.0f} "
+        f"| {statistics.median(one.cpu / one.at for one in measured):.0%} "
+        f"| {sum(one.failed for one in measured)} |"
+    )
+
+
+def _until_somebody_joins(registrar: PinnedRegistrar, generator: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while registrar.figures().finished < 50:
+        if generator.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"nobody joins: {log.read_text()[-2000:]}")
+        time.sleep(0.1)
+
+
 def _used_by(*pids: int) -> float:
     return sum(cpu_of(processes_below(pid)) for pid in pids)
 
@@ -162,6 +254,25 @@ def _start(command: list[str], cores: set[int]) -> subprocess.Popen[bytes]:
 def _end(server: subprocess.Popen[bytes]) -> None:
     os.killpg(server.pid, signal.SIGKILL)
     server.wait()
+
+
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and everything below it, and wait until nothing of it writes any more."""
+    below = processes_below(process.pid)
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    while any(_is_alive(pid) for pid in below):
+        time.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def _wrk(port: int, seconds: int, connections: int, cores: set[int], who: int = 0) -> subprocess.Popen[str]:
@@ -203,38 +314,21 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=10)
     options.add_argument("--connections", type=int, default=64)
+    options.add_argument("--arrivals", type=int, default=600, help="new applicants a second, for the whole journey")
+    options.add_argument("--only", choices=("accounts", "journeys"), help="one of the two tables")
     options.add_argument("--postgresql", action="store_true", help="one and two registrars on PostgreSQL instead")
     chosen = options.parse_args()
-    if shutil.which("wrk") is None:
+    if chosen.only != "journeys" and shutil.which("wrk") is None:
         raise SystemExit("needs wrk: apt-get install wrk")
     if chosen.postgresql:
         compare_processes(chosen.rounds, chosen.seconds, chosen.connections)
         return
     available = sorted(os.sched_getaffinity(0))
     cores = (available[0], available[-1])
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        python = environment(folder)
-        results: dict[str, list[Result]] = {}
-        for _ in range(chosen.rounds):
-            for server in commands(folder, python, 0):
-                port = free_port()
-                connections = FEW_CONNECTIONS if server.startswith("FastAPI") else chosen.connections
-                command = commands(folder, python, port)[server]
-                results.setdefault(server, []).append(measure(command, port, chosen.seconds, connections, cores))
-    ours = statistics.median(result.cost for result in results["registrar"])
-    print(f"{chosen.rounds} rounds of {chosen.seconds} s, server on core {cores[0]}, wrk on core {cores[1]}")
-    print("| server | CPU µs/account, median (min–max) | × ours | accounts/s | p99 ms | failed |")
-    print("|---|---|---|---|---|---|")
-    for server, rounds in results.items():
-        costs = [result.cost * 1e6 for result in rounds]
-        middle = statistics.median(costs)
-        print(
-            f"| {server} | {middle:.0f} ({min(costs):.0f}–{max(costs):.0f}) | {middle / 1e6 / ours:.2f} "
-            f"| {statistics.median(result.rate for result in rounds):.0f} "
-            f"| {statistics.median(result.p99 for result in rounds) * 1e3:.1f} "
-            f"| {sum(result.failed for result in rounds)} |"
-        )
+    if chosen.only != "journeys":
+        compare_accounts(chosen.rounds, chosen.seconds, chosen.connections, cores)
+    if chosen.only != "accounts":
+        compare_journeys(chosen.rounds, chosen.seconds, chosen.arrivals, cores)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+import msgspec
+
 from prakerja_load import seeds
 from prakerja_load.applicants.profile import ApplicantProfile
 from prakerja_load.journey import funnel, joining, particulars, reply
@@ -40,6 +42,18 @@ MISTYPED_IDENTITY = Step(IDENTITY.number, IDENTITY.name)  # the same step, but n
 
 CLICKS = (2, 3, 5, 6, 7, 8, 9, 10, 12, 13)  # the writes with a key
 PAGES = (WAVE_PAGE.number, READ_STATUS.number)
+
+
+class IdentityTaken(msgspec.Struct, frozen=True, gc=False):
+    """An identity that the civil registry has confirmed (201), or that is kept until it can be asked (202)."""
+
+    account: int
+    nik_checked: bool
+    pending: bool = False
+
+    def __post_init__(self) -> None:
+        if self.nik_checked is self.pending:
+            raise ValueError("either nik_checked or pending must be true")
 
 
 class NewApplicant(Walk):
@@ -125,8 +139,8 @@ class NewApplicant(Walk):
     def _identify(self, visit: Visit) -> Request:
         behavior = visit.behavior
         body = encode(self._identity_of(visit.registrant, behavior))
-        ok, no = ((), _refusal(behavior)) if behavior.is_refused else ((201,), ())
-        return visit.write(IDENTITY, "POST", "/api/v1/identity", body, reply.IdentityChecked, ok=ok, rejected=no)
+        ok, no = ((), _refusal(behavior)) if behavior.is_refused else ((201, 202), ())
+        return visit.write(IDENTITY, "POST", "/api/v1/identity", body, IdentityTaken, ok=ok, rejected=no)
 
     def _mistype(self, visit: Visit) -> Request:
         registrant = visit.registrant

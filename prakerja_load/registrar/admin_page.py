@@ -151,6 +151,7 @@ def _civil_registry(registrar: Registrar) -> Iterable[Row]:
     yield "Breaker", str(civil.breaker.state)
     yield "Times it opened", _count(civil.breaker.openings)
     yield "Checks that wait", _count(civil.waiting)
+    yield "Identities that wait until it is back", _count(registrar.pending.known)
     yield "Checks", _count(civil.checks)
     yield "Not taken", _count(civil.refused)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import itertools
 import time
+from collections.abc import Awaitable
 from http import HTTPStatus
 
 from prakerja_load.registrar import logs
 from prakerja_load.registrar.admin_page import HTML, content_policy
+from prakerja_load.registrar.admission import Bodies, Room
 from prakerja_load.registrar.composition import Registrar
 from prakerja_load.registrar.idempotency import parse_key
 from prakerja_load.registrar.problems import RefusalError
@@ -36,6 +38,7 @@ class App:
     def __init__(self, registrar: Registrar) -> None:
         self._registrar = registrar
         self._router = Router([route for route in ROUTES if registrar.settings.is_lab or not route.is_lab])
+        self._bodies = Bodies(registrar.admission, registrar.settings.max_body_bytes)
         self._under_way: set[tuple[int, int, str]] = set()  # idempotency keys whose request is being served
         self._numbers = itertools.count(1)  # of requests, for the log
         self._lab_token = registrar.settings.lab_token.encode()
@@ -102,14 +105,14 @@ class App:
             headers.append((b"prakerja-lab", lab_header(self._registrar.defects.names)))
         return _STATUS_LINES[reply.status] + b"".join(b"%b: %b\r\n" % header for header in headers)
 
-    async def _reply_to(self, call: Call) -> Reply:
+    def _reply_to(self, call: Call) -> Awaitable[Reply]:
         registrar = self._registrar
         route = call.route
         if route.is_lab:
             self._check_lab(call)
         if not registrar.defects.active or route.step == "inject-defects":
-            return await (self._journey_step(call) if route.is_journey else self._other(call))
-        return await self._with_defects(call)
+            return self._journey_step(call) if route.is_journey else self._other(call)
+        return self._with_defects(call)
 
     async def _with_defects(self, call: Call) -> Reply:
         defects = self._registrar.defects
@@ -134,18 +137,35 @@ class App:
         """Serve a step of the journeys: admission, token, key, body, endpoint."""
         registrar = self._registrar
         route = call.route
-        size = _announced_size(call)
+        announced = _announced_size(call)
         if call.request.is_gone:  # nobody waits for it any more
             raise ClientGoneError
         if registrar.limits.is_on:
             registrar.limits.check_address(route.step, call.request.peer, registrar.now())
-        registrar.admission.enter(size, route.step)
+        if not call.request.is_collected:
+            return await self._large_step(call, announced)
+        registrar.admission.enter(route.step)
         try:
             if registrar.defects.active:
                 return await self._spoiled(call)
             return await self._admitted(call)
         finally:
-            registrar.admission.leave(size)
+            registrar.admission.leave()
+
+    async def _large_step(self, call: Call, announced: int) -> Reply:
+        """Serve a step whose body may still be coming in: it counts as under way from when it is whole."""
+        registrar = self._registrar
+        step = call.route.step
+        registrar.admission.check(step)  # better now than after it has sent everything
+        self._identify(call)
+        with self._bodies.expect(announced) as room:
+            if call.route.body_limit:
+                call.body = await _read(call, room)
+            registrar.admission.enter(step)
+            try:
+                return await (self._spoiled(call) if registrar.defects.active else self._admitted(call))
+            finally:
+                registrar.admission.leave()
 
     async def _spoiled(self, call: Call) -> Reply:
         """Serve a step that was let in, late or badly: what a defect keeps waiting counts as under way."""
@@ -154,6 +174,25 @@ class App:
         return defects.instead() or defects.spoil_reply(await self._admitted(call))
 
     async def _admitted(self, call: Call) -> Reply:
+        """Serve a step that was let in, unless one with its key is under way."""
+        route = call.route
+        if call.request.is_collected:
+            self._identify(call)
+            if route.body_limit:
+                call.body = await _read(call)
+        if not route.needs_key:
+            return await route.endpoint(self._registrar, call)
+        mark = (route.operation, call.account, call.key)
+        if mark in self._under_way:
+            raise RefusalError("idempotency-key-in-flight", retry_after=1)
+        self._under_way.add(mark)
+        try:
+            return await route.endpoint(self._registrar, call)
+        finally:
+            self._under_way.discard(mark)
+
+    def _identify(self, call: Call) -> None:
+        """Note whose call it is, and its key; raises RefusalError for a stranger, or one who calls too often."""
         registrar = self._registrar
         route = call.route
         if route.needs_token:
@@ -161,22 +200,6 @@ class App:
             registrar.limits.check_account(route.step, call.account, registrar.now())
         if route.needs_key:
             call.key = parse_key(call.headers.get(b"idempotency-key"))
-        if route.body_limit:
-            call.body = await _read(call)
-        if route.needs_key:
-            return await self._alone(call)
-        return await route.endpoint(registrar, call)
-
-    async def _alone(self, call: Call) -> Reply:
-        """Serve a keyed request unless one with its key is under way."""
-        mark = (call.route.operation, call.account, call.key)
-        if mark in self._under_way:
-            raise RefusalError("idempotency-key-in-flight", retry_after=1)
-        self._under_way.add(mark)
-        try:
-            return await call.route.endpoint(self._registrar, call)
-        finally:
-            self._under_way.discard(mark)
 
     def _check_lab(self, call: Call) -> None:
         """Hide the laboratory from everybody who does not hold its token."""
@@ -228,18 +251,21 @@ def _check_content_type(route: Route, given: bytes) -> None:
         raise RefusalError("unsupported-media-type", f"send {route.content_type.decode()}")
 
 
-async def _read(call: Call) -> bytes:
-    """Return the whole body; raises RefusalError for a wrong type or too many bytes."""
+async def _read(call: Call, room: Room | None = None) -> bytes:
+    """Return the whole body, which takes `room` as it comes; raises RefusalError for a wrong type or too many bytes."""
     route = call.route
     _check_content_type(route, call.headers.get(b"content-type", b""))
     body = await call.request.read()
     if call.request.is_whole and call.request.is_collected:
         return _bounded(body, route)
-    pieces = [body]
-    size = len(body)
-    while size <= route.body_limit and (piece := await call.request.read()):
-        pieces.append(piece)
-        size += len(piece)
+    pieces = []
+    size = 0
+    while body and size <= route.body_limit:
+        if room is not None:
+            room.take(len(body))
+        pieces.append(body)
+        size += len(body)
+        body = await call.request.read()
     return _bounded(b"".join(pieces), route)
 
 

@@ -102,11 +102,12 @@ class CivilRegistry:
         self.checks = 0  # since start
         self.refused = 0
         self.waiting = 0  # for a place
+        self.capacity = capacity
+        self.timeout = timeout
         self._latency = latency
         self._slots = asyncio.Semaphore(capacity)
         self._longest_queue = math.ceil(capacity * timeout / latency) if latency else capacity
         self._daily_quota = daily_quota
-        self._timeout = timeout
         self._day = datetime.date.min
         self._used = 0
 
@@ -120,7 +121,7 @@ class CivilRegistry:
         if call is None:
             raise self._away("it did not answer lately", max(1.0, self.breaker.rests_for(loop.time())))
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 problem = await self._check(int(nik), int(kk), birth_date.toordinal(), now)
         except TimeoutError as error:
             self.breaker.failed(call, loop.time())

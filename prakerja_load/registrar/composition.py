@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from prakerja_load.registrar.idempotency import Effect, Write, once
 from prakerja_load.registrar.metrics import Metrics
 from prakerja_load.registrar.overload import DelayTarget
 from prakerja_load.registrar.passwords import PasswordHasher
+from prakerja_load.registrar.pending import PendingChecks
 from prakerja_load.registrar.queueing import Door
 from prakerja_load.registrar.rate_limits import RateLimits
 from prakerja_load.registrar.reply import Reply
@@ -53,25 +54,27 @@ class Registrar:
             daily_quota=settings.civil_daily_quota,
             timeout=settings.civil_timeout,
         )
+        self.pending = PendingChecks(self.store, self.civil_registry, now, limit=settings.civil_pending)
         self.bulk_import: BulkImport | None = None
         self.is_draining = False
         self._loop_watch: LoopWatch | None = None
 
     async def start(self) -> None:
-        """Open the first wave of a new store."""
+        """Open the first wave of a new store and begin to check the identities that wait."""
         quota = self.settings.wave_quota
         await self.store.submit(open_wave("Gelombang 1", quota, None, None, self.now(), only_first=True))
+        self.pending.start()
         self._loop_watch = LoopWatch(self.admission)
 
-    async def write(self, step: str, write: Write, effect: Effect) -> Reply:
-        """Have an effect once and return its answer when it is durable, or the answer given before."""
+    def write(self, step: str, write: Write, effect: Effect) -> Awaitable[Reply]:
+        """Have an effect once and give its answer when it is durable, or the answer given before."""
         if not self.defects.active:
-            return await self._durable(once(write, effect), write.reply_key)
+            return self._durable(once(write, effect), write.reply_key)
         operation = once(write, self.defects.spoil_effect(step, write.scope, effect))
         operation = self.defects.spoil_write(step, operation)
         if self.defects.acknowledges_early(step):
-            return await self._before_commit(operation, write.reply_key)
-        return await self._durable(operation, write.reply_key)
+            return self._before_commit(operation, write.reply_key)
+        return self._durable(operation, write.reply_key)
 
     async def _durable(self, operation: Callable[[Transaction], Reply], key: ReplyKey) -> Reply:
         """Have an operation done and tell the admission how long the store took."""
@@ -102,10 +105,13 @@ class Registrar:
     async def close(self) -> None:
         """Leave everything on disk as it should be found."""
         if self.bulk_import is not None:
-            self.bulk_import.give_up()
-            self.store.end_import()
+            try:
+                self.bulk_import.give_up()
+            finally:
+                self.store.end_import()
         if self._loop_watch is not None:
             self._loop_watch.stop()
+        await self.pending.stop()
         await self.store.close()
         self.civil_registry.records.close()
 

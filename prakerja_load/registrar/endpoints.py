@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Awaitable
 from functools import partial
 
 from prakerja_load.registrar import questions, rules
@@ -22,6 +23,7 @@ from prakerja_load.registrar.messages import (
     PhoneConfirmation,
     TestAnswers,
 )
+from prakerja_load.registrar.pending import KEPT
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.queueing import TICKET
 from prakerja_load.registrar.reply import Reply, json_reply
@@ -82,22 +84,34 @@ async def check_identity(registrar: Registrar, call: Call) -> Reply:
     """Check NIK, family card and birth date against the civil registry and keep them.
 
     The registry is asked only where its answer can matter, for its answers are few and dear: not about a NIK or for
-    an account that has been checked, which the store refuses or answers as before.
+    an account that is taken, which the store refuses or answers as before. While it is away, the identity waits.
     """
     request: Identity = call.decode()
     now = registrar.now()
+    nik = int(request.nik)
     refused = rules.identity_refusal(request.nik, request.birth_date, rules.today_in_jakarta(now), registrar.rules)
-    if refused is None and not await registrar.store.read(Lookups.is_checked, int(request.nik), call.account):
-        refused = await registrar.civil_registry.problem_with(request.nik, request.kk, request.birth_date, now)
     if refused is not None:
         raise RefusalError(refused)
-    effect = partial(
+    taken = partial(effects.refuse_identity, account=call.account, nik=nik)
+    if await registrar.store.read(Lookups.has_identity, nik, call.account):
+        return await _write(registrar, call, taken)
+    check = partial(
         effects.check_identity,
         account=call.account,
         request=request,
         max_persons_per_kk=registrar.rules.max_persons_per_kk,
     )
-    return await _write(registrar, call, effect)
+    try:
+        refused = await registrar.civil_registry.problem_with(request.nik, request.kk, request.birth_date, now)
+    except RefusalError as away:
+        waiting = partial(effects.keep_identity, check=check, now=now)
+        return await registrar.pending.keep(partial(_write, registrar, call, waiting, status=KEPT), away)
+    registrar.pending.hurry()
+    if refused is None:
+        return await _write(registrar, call, check)
+    if await registrar.store.read(Lookups.has_answer, call.account, call.key, call.route.operation):
+        return await _write(registrar, call, taken)  # it waited, was refused, and is sent again
+    raise RefusalError(refused)
 
 
 async def personal_data(registrar: Registrar, call: Call) -> Reply:
@@ -185,13 +199,15 @@ async def read_status(registrar: Registrar, call: Call) -> Reply:
     return json_reply(200, status)
 
 
-async def _write(registrar: Registrar, call: Call, effect: Effect, digest: bytes | None = None) -> Reply:
+def _write(
+    registrar: Registrar, call: Call, effect: Effect, digest: bytes | None = None, *, status: int | None = None
+) -> Awaitable[Reply]:
     route = call.route
     scope = call.account if route.needs_token else _BEFORE_ACCOUNT
     if digest is None:
         digest = digest_of(call.body)
-    return await registrar.write(
-        route.step, Write(route.operation, scope, call.key, digest, route.success_status), effect
+    return registrar.write(
+        route.step, Write(route.operation, scope, call.key, digest, status or route.success_status), effect
     )
 
 

@@ -150,19 +150,19 @@ async def import_applicants(registrar: Registrar, call: Call) -> Reply:
     has_more = call.headers.get(b"import-more", b"").lower() == b"true"
     bulk = await _import_of(registrar, call, has_more=has_more)
     before = bulk.imported
+    is_continued = False
     try:
         async for piece in body_of(call):
             bulk.feed(piece)
         bulk.end_of_body()
         if not has_more:
-            await asyncio.to_thread(bulk.commit)
-    except BaseException:
-        _end_import(registrar, bulk)
-        raise
+            await _commit(bulk)
+        is_continued = has_more
+    finally:
+        if not is_continued:
+            _end_import(registrar, bulk)
     if has_more:
         _put_aside(registrar, bulk)
-    else:
-        registrar.store.end_import()
     return json_reply(200, Imported(bulk.imported - before, bulk.total))
 
 
@@ -196,9 +196,28 @@ def _put_aside(registrar: Registrar, bulk: BulkImport) -> None:
     asyncio.get_running_loop().call_later(ABANDONED, abandon)
 
 
+async def _commit(bulk: BulkImport) -> None:
+    """Commit in a thread and see it through, however often this is cancelled: till then the connection is its own."""
+    committing = asyncio.get_running_loop().run_in_executor(None, bulk.commit)
+    cancellation: asyncio.CancelledError | None = None
+    while not committing.done():
+        try:
+            await asyncio.wait((committing,))
+        except asyncio.CancelledError as error:
+            cancellation = error
+    fault = committing.exception()
+    if cancellation is not None:
+        raise cancellation
+    if fault is not None:
+        raise fault
+
+
 def _end_import(registrar: Registrar, bulk: BulkImport) -> None:
-    bulk.give_up()
-    registrar.store.end_import()
+    """Leave nothing of an import that is not committed, and let the journeys write again, whatever happens."""
+    try:
+        bulk.give_up()
+    finally:
+        registrar.store.end_import()
 
 
 def _argument(call: Call, name: str, default: str | None = None) -> str:

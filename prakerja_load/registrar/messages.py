@@ -28,6 +28,7 @@ Phone = Annotated[str, Meta(min_length=10, max_length=14, pattern=r"^08[0-9]{8,1
 Choice = Annotated[int, Meta(ge=0, lt=CHOICES)]
 Answers = Annotated[list[Choice], Meta(min_length=QUESTIONS, max_length=QUESTIONS)]
 Sex = Literal["L", "P"]
+IdentityState = Literal["none", "pending", "checked", "refused"]
 
 
 class Incoming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +139,14 @@ class IdentityChecked(msgspec.Struct, frozen=True):
     nik_checked: bool
 
 
+class IdentityPending(msgspec.Struct, frozen=True):
+    """The identity is kept; the civil registry could not be asked about it yet and will be. The status tells."""
+
+    account: int
+    nik_checked: bool
+    pending: bool
+
+
 class PhotoStored(msgspec.Struct, frozen=True):
     """A photograph as it was stored."""
 
@@ -220,6 +229,8 @@ class Status(msgspec.Struct, frozen=True):
     account: int
     email_confirmed: bool
     nik_checked: bool
+    identity: IdentityState
+    identity_problem: str | None  # why it was refused
     profile_complete: bool
     photos: list[str]
     phone_confirmed: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -25,8 +26,20 @@ LARGEST_HEAD = 16 * 1024  # bytes of address and headers
 _COLLECTED = 64 * 1024  # bytes; a body announced as no longer is collected before its request is taken up
 _HIGH_WATER = 64 * 1024  # bytes of a body that nobody has read yet; no more are taken from the socket then
 SLOWEST = 1024  # bytes/s that a request has to come in at, once the time for reading is over
+LINGER: Seconds = 1.0  # for which a connection that ends is still read, so that its last reply is not lost
+_LINGERED = 8 * 1024 * 1024  # bytes that are thrown away meanwhile
 _NOTHING: Seconds = -1.0
+_NOT_LINGERING = -1
 _NOBODY = Request()
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long a client may take: to send a small request, to think between two, to take any of what it is sent."""
+
+    read: Seconds
+    keep_alive: Seconds
+    write: Seconds
 
 
 class _HeadersTooLargeError(Exception):
@@ -42,7 +55,8 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._incoming = Request(self)  # the one being parsed
         self._url = b""
-        self._head_size = 0
+        self._head_size = 0  # of names and values that the parser has told
+        self._head_pieces = 0  # of the bytes that hold nothing but a part of one head
         self._is_in_head = False
         self._started = site.now  # of the request that is incomplete; _NOTHING while there is none
         self._received = 0  # bytes since then
@@ -52,7 +66,10 @@ class Connection(asyncio.Protocol):
         self._refusal = ""  # code of a refusal that ends the connection when its turn has come
         self._is_last = False  # no request comes after those that have come
         self._is_reading_paused = False
+        self._lingered = _NOT_LINGERING  # bytes thrown away since the last reply
         self._writable: asyncio.Event | None = None
+        self._unsent = 0  # bytes that the client had not taken when that was looked at last
+        self._taken_at = site.now  # when it last took some
 
     @property
     def peer(self) -> str:
@@ -78,7 +95,10 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._is_in_head
+        if self._lingered != _NOT_LINGERING:
+            self._throw_away(len(data))
+            return
+        in_head_of = self._incoming if self._is_in_head else None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -88,15 +108,16 @@ class Connection(asyncio.Protocol):
             self._give_up("headers-too-large" if is_too_large else "malformed-request")
             return
         self._received += len(data)
-        if was_in_head and self._is_in_head:  # a header whose end has not come is not counted by the parser
-            self._head_size += len(data)
-            if self._head_size > LARGEST_HEAD:
+        if self._is_in_head:  # a header whose end has not come is not counted by the parser
+            self._head_pieces = self._head_pieces + len(data) if in_head_of is self._incoming else 0
+            if self._head_pieces > LARGEST_HEAD:
                 self._give_up("headers-too-large")
 
     def pause_writing(self) -> None:
         self._writable = asyncio.Event()
 
     def resume_writing(self) -> None:
+        self._taken_at = self._site.now
         if self._writable is not None:
             self._writable.set()
             self._writable = None
@@ -172,10 +193,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         closes = self._send(request, reply)
-        if reply.stream is not None:
+        if reply.stream is not None and request.method != "HEAD":
             await self._send_stream(request, reply.stream)
+        if self._writable is not None:  # the next reply has to wait until the client takes this one
+            await self._writable.wait()
         if closes or reply.cut_after is not None:
-            self._transport.close()
+            self._end()
         else:
             self._next()
 
@@ -233,6 +256,37 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             reply = self._site.app.refused(RefusalError(code))
             self._transport.write(self._site.app.head(reply, self._site.date, closes=True) + reply.body)
+            self._linger()
+
+    # the end
+
+    def _end(self) -> None:
+        """Close the connection after its last reply."""
+        if self._started == _NOTHING and not self._waiting and not self._is_reading_paused:  # nothing more has come
+            self._transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close the sending side, and the other when the client has, or after a while.
+
+        What is in the socket unread when it is closed makes the kernel reset the connection, and then a client that
+        is still sending loses the reply that says why (nginx calls this a lingering close).
+        """
+        if self._transport.is_closing():
+            return
+        if self._serving is not None:
+            self._serving.discard()
+            self._serving = None
+        self._waiting.clear()
+        self._lingered = 0
+        self._idle_since = self._site.now
+        self._transport.write_eof()
+        self.resume_reading()
+
+    def _throw_away(self, size: int) -> None:
+        self._lingered += size
+        if self._lingered > _LINGERED:
             self._transport.close()
 
     # reading
@@ -255,18 +309,30 @@ class Connection(asyncio.Protocol):
 
     # time
 
-    def check_time(self, now: Seconds, read_timeout: Seconds, keep_alive: Seconds) -> None:
-        """Close the connection of a client that is idle, or sends a request more slowly than is allowed.
+    def check_time(self, now: Seconds, limits: TimeLimits) -> None:
+        """Close the connection of a client that is idle, sends a request more slowly than is allowed, or takes nothing.
 
-        A request has `read_timeout` and a second for each SLOWEST bytes of it (the rule of Apache's mod_reqtimeout).
+        A request has `limits.read` and a second for each SLOWEST bytes of it (the rule of Apache's mod_reqtimeout).
         """
-        if self._transport.is_closing() or self._is_reading_paused:
+        if self._takes_nothing(now, limits.write):
+            self._transport.abort()
+        elif self._transport.is_closing() or self._is_reading_paused:
             return
-        if self._started != _NOTHING:
-            if now - self._started > read_timeout + self._received / SLOWEST:
+        elif self._lingered != _NOT_LINGERING:
+            if now - self._idle_since > LINGER:
+                self._transport.close()
+        elif self._started != _NOTHING:
+            if now - self._started > limits.read + self._received / SLOWEST:
                 self._give_up_late()
-        elif self._serving is None and now - self._idle_since > keep_alive:
+        elif self._serving is None and now - self._idle_since > limits.keep_alive:
             self._transport.close()
+
+    def _takes_nothing(self, now: Seconds, limit: Seconds) -> bool:
+        """Tell whether the client has left what it was sent lying for longer than is allowed."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent or not unsent:
+            self._unsent, self._taken_at = unsent, now
+        return now - self._taken_at > limit
 
     def _give_up_late(self) -> None:
         if self._serving is None and self._received and not self._incoming.is_discarded:

@@ -49,11 +49,16 @@ async def consent(registrar: Registrar, _call: Call) -> Reply:
 async def metrics(registrar: Registrar, _call: Call) -> Reply:
     """Show counters and histograms."""
     admission, civil = registrar.admission, registrar.civil_registry
+    waiting = {'for="place"': float(civil.waiting), 'for="registry"': float(await registrar.pending.count())}
     gauges: list[openmetrics.Family] = [
         ("registrar_in_flight", "Requests under way.", float(admission.in_flight)),
         ("registrar_in_flight_limit", "Requests that may be under way now.", float(admission.limit)),
         ("registrar_write_queue", "Writes not acknowledged yet.", float(registrar.store.depth)),
-        ("registrar_civil_waiting", "Checks that wait for a place at the civil registry.", float(civil.waiting)),
+        (
+            "registrar_civil_waiting",
+            "Checks that wait for a place at the civil registry, or for it to be back.",
+            waiting,
+        ),
         ("registrar_civil_breaker", "State of the breaker before it.", {f'state="{civil.breaker.state}"': 1.0}),
         ("registrar_defects", "Defects that the laboratory injects now.", _defects(registrar)),
     ]

@@ -32,9 +32,11 @@ class Settings(msgspec.Struct, frozen=True):
     civil_capacity: int = 2_000
     civil_daily_quota: int = 50_000_000
     civil_timeout: Seconds = 5.0
+    civil_pending: int = 100_000  # identities that may wait for the civil registry; 0: they are refused
     max_persons_per_kk: int | None = None
     test_pass_mark: int = 0
     max_in_flight: int = 4_000
+    max_body_bytes: int = 256 * 1024 * 1024  # of large bodies, from their arrival until they are answered
     max_delay: Seconds = 0.2
     waiting_room: PerSecond = 0.0  # newcomers let in; 0: there is none
     consent: Path | None = None
@@ -73,9 +75,11 @@ def parse(arguments: list[str] | None = None) -> Settings:
         civil_capacity=given.civil_capacity,
         civil_daily_quota=given.civil_daily_quota,
         civil_timeout=given.civil_timeout,
+        civil_pending=given.civil_pending,
         max_persons_per_kk=given.max_persons_per_kk,
         test_pass_mark=given.test_pass_mark,
         max_in_flight=given.max_in_flight,
+        max_body_bytes=given.max_body_bytes,
         max_delay=given.max_delay,
         waiting_room=given.waiting_room,
         consent=given.consent,
@@ -127,9 +131,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--civil-capacity", type=_number(1), default=2_000, help="checks under way at once")
     add("--civil-daily-quota", type=_number(0), default=50_000_000, help="checks a day")
     add("--civil-timeout", type=_seconds, default=5.0, help="seconds after which a check is given up")
+    add("--civil-pending", type=_number(0), default=100_000, help="identities kept while it is away; 0: refused")
     add("--max-persons-per-kk", type=_number(1), default=None, help="persons per family card; none in 2020")
     add("--test-pass-mark", type=_number(0, 54), default=0, help="points needed to pass the test")
     add("--max-in-flight", type=_number(1), default=4_000, help="requests under way before the next are shed")
+    add("--max-body-bytes", type=_number(4_194_304), default=268_435_456, help="bytes of large bodies held at once")
     add("--max-delay", type=_seconds, default=0.2, help="seconds of standing delay before requests are shed; 0: never")
     add("--waiting-room", type=_rate, default=0.0, metavar="RATE", help="newcomers let in a second; 0: no waiting room")
     add("--read-timeout", type=_seconds, default=20.0, help="seconds a request may take to come in, if it is small")

@@ -8,12 +8,13 @@ import time
 from typing import Protocol, cast
 
 from prakerja_load.registrar.problems import RefusalError
-from prakerja_load.registrar.protocol import Connection
+from prakerja_load.registrar.protocol import Connection, TimeLimits
 from prakerja_load.registrar.reply import Reply
 from prakerja_load.registrar.request import Request
 from prakerja_load.units import Seconds
 
 SWEEP: Seconds = 1.0  # between two looks at who is idle or too slow
+WRITE_TIMEOUT: Seconds = 60.0  # for a client to take anything of what it is sent
 
 
 class Application(Protocol):
@@ -36,15 +37,23 @@ class Application(Protocol):
 class Site:
     """Makes connections, looks after their time, and lets them finish."""
 
-    def __init__(self, app: Application, *, read_timeout: Seconds, keep_alive: Seconds) -> None:
+    def __init__(
+        self,
+        app: Application,
+        *,
+        read_timeout: Seconds,
+        keep_alive: Seconds,
+        write_timeout: Seconds = WRITE_TIMEOUT,
+    ) -> None:
         self.app = app
         self.connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._read_timeout = read_timeout
-        self._keep_alive = keep_alive
+        self._limits = TimeLimits(read_timeout, keep_alive, write_timeout)
         self._pause = min(SWEEP, read_timeout / 4)
-        self.now: Seconds = 0.0  # as coarse as the sweep
+        self._swept_at = self._loop.time()
+        self._has_skipped = False
+        self.now: Seconds = 0.0  # as coarse as the sweep; it stands still while the loop does
         self.date = b""
         self._sweep()
 
@@ -82,8 +91,14 @@ class Site:
             self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _sweep(self) -> None:
-        self.now = self._loop.time()
+        time_of_loop = self._loop.time()
+        passed, self._swept_at = time_of_loop - self._swept_at, time_of_loop
+        has_stalled = passed > 2 * self._pause
+        self.now += self._pause if has_stalled else passed
         self.date = b"date: " + email.utils.formatdate(time.time(), usegmt=True).encode() + b"\r\n"
-        for connection in tuple(self.connections):
-            connection.check_time(self.now, self._read_timeout, self._keep_alive)
+        # After a stall what clients have sent meanwhile is still in their sockets: nobody is late before it is read.
+        self._has_skipped = has_stalled and not self._has_skipped
+        if not self._has_skipped:
+            for connection in tuple(self.connections):
+                connection.check_time(self.now, self._limits)
         self._timer = self._loop.call_later(self._pause, self._sweep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prakerja_load.registrar import admin_page, endpoints, lab, messages, queueing, service
+from prakerja_load.registrar.pending import KEPT
 from prakerja_load.registrar.reply import NDJSON
 from prakerja_load.registrar.routes import LARGEST_PHOTO, Endpoint, Route
 
@@ -89,14 +90,17 @@ def _account() -> list[Route]:
 
 def _person() -> list[Route]:
     return [
-        _write(
+        Route(
             "identity",
-            "POST identity",
+            "POST",
+            "/api/v1/identity",
             endpoints.check_identity,
-            "Check the identity against the civil registry",
-            *_IDENTITY_PROBLEMS,
+            summary="Check the identity against the civil registry, or keep it until that answers",
             body=messages.Identity,
-            success=(201, messages.IdentityChecked),
+            success={201: messages.IdentityChecked, KEPT: messages.IdentityPending},
+            problems=_IDENTITY_PROBLEMS,
+            needs_token=True,
+            needs_key=True,
         ),
         _write(
             "personal-data",

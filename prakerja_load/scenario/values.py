@@ -212,6 +212,7 @@ class RegistrarOptions(_Value):
     civil_latency: Duration = 0.02  # civil registry (Dukcapil) stub
     civil_capacity: Count = Field(2_000, gt=0)  # checks under way at once
     civil_daily_quota: Count = Field(50_000_000, gt=0)
+    civil_pending: Count = 100_000  # identities that wait at most while it is away; 0: such checks are refused
     defects: tuple[dict[str, str | int | float], ...] = ()  # injected by its laboratory, to test the harness itself
 
 

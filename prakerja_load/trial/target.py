@@ -56,6 +56,7 @@ def _arguments(options: RegistrarOptions, directory: Path) -> list[str]:
     arguments += ["--civil-latency", str(options.civil_latency)]
     arguments += ["--civil-capacity", str(options.civil_capacity)]
     arguments += ["--civil-daily-quota", str(options.civil_daily_quota)]
+    arguments += ["--civil-pending", str(options.civil_pending)]
     if options.max_persons_per_kk is not None:
         arguments += ["--max-persons-per-kk", str(options.max_persons_per_kk)]
     return arguments

@@ -7,13 +7,17 @@ import time
 from collections import deque
 
 import pytest
-from asgi import Laboratory, in_loop
+from asgi import Lab, Laboratory, in_loop
 from hypothesis import given
 from hypothesis import strategies as st
+from people import Person, Visit
 
-from prakerja_load.registrar.admission import Admission, LoopWatch
-from prakerja_load.registrar.overload import WINDOW, AdaptiveLimit, DelayTarget
+from prakerja_load.registrar.admission import Admission, Bodies, LoopWatch
+from prakerja_load.registrar.app import App
+from prakerja_load.registrar.overload import STANDS, WINDOW, AdaptiveLimit, DelayTarget
 from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.request import Request
+from prakerja_load.registrar.routes import LARGEST_PHOTO
 from prakerja_load.registrar.settings import parse
 
 TARGET = DelayTarget(seconds=0.1, interval=0.5, lowest=4)
@@ -32,7 +36,7 @@ class Clock:
 def admission_with(clock: Clock, in_flight: int, highest: int = 1000) -> Admission:
     admission = Admission(highest, target=TARGET, now=clock)
     for _ in range(in_flight):
-        admission.enter(0)
+        admission.enter("join-wave")
     return admission
 
 
@@ -42,19 +46,120 @@ def keep_late(admission: Admission, clock: Clock, seconds: float, delay: float) 
         admission.observe("store", delay)
 
 
-def test_more_requests_or_bytes_than_are_taken_are_told_to_come_back() -> None:
-    admission = Admission(2, max_bytes=10)
-    admission.enter(4)
-    with pytest.raises(RefusalError, match="overloaded") as too_large:
-        admission.enter(7)
-    admission.enter(6)
-    with pytest.raises(RefusalError, match="overloaded"):
-        admission.enter(0)
-    admission.leave(4)
-    admission.enter(4)
-    assert too_large.value.retry_after in (1, 2, 3)
-    assert admission.shed_by == {"in-flight": 1, "bodies": 1, "delay": 0, "newcomer": 0}
-    assert (admission.in_flight, admission.bytes, admission.shed) == (2, 10, 2)
+def test_more_requests_than_are_taken_are_told_to_come_back() -> None:
+    admission = Admission(2)
+    admission.enter("join-wave")
+    admission.check("join-wave")
+    admission.enter("join-wave")
+    for attempt in (admission.check, admission.enter):
+        with pytest.raises(RefusalError, match="overloaded") as refusal:
+            attempt("join-wave")
+        assert refusal.value.retry_after in (1, 2, 3)
+    admission.leave()
+    admission.enter("join-wave")
+    assert admission.shed_by == {"in-flight": 2, "bodies": 0, "delay": 0, "newcomer": 0}
+    assert (admission.in_flight, admission.shed) == (2, 2)
+
+
+def test_more_bytes_of_bodies_than_are_held_are_told_to_come_back() -> None:
+    admission = Admission(2)
+    bodies = Bodies(admission, 10)
+    with bodies.expect(8) as first:
+        first.take(4)
+        with pytest.raises(RefusalError, match="overloaded"):
+            bodies.expect(7)  # it would not fit beside what is there
+        with bodies.expect(6) as second:
+            second.take(6)  # it was quicker than the rest of the first
+            with pytest.raises(RefusalError, match="overloaded"):
+                first.take(1)
+            assert bodies.held == 10
+        assert bodies.held == 4
+        first.take(4)
+    assert bodies.held == 0
+    assert (admission.in_flight, admission.shed_by["bodies"]) == (0, 2)
+
+
+class Upload:
+    """A photo on its way in, or anything else that is too large to be collected before it is taken up."""
+
+    def __init__(self, lab: Lab, app: App, announced: int | None) -> None:
+        self.request = Request()
+        self.request.method, self.request.path = "PUT", "/api/v1/photos/ktp"
+        self.request.is_collected = False
+        headers = {"content-type": "image/jpeg", "idempotency-key": "k"}
+        headers["authorization"] = f"Bearer {lab.registrar.signer.issue(1, lab.time)}"
+        headers |= {"transfer-encoding": "chunked"} if announced is None else {"content-length": str(announced)}
+        self.request.headers.update({name.encode(): value.encode() for name, value in headers.items()})
+        self.task = asyncio.create_task(app.answer(self.request))
+
+    async def add(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.request.add(piece)
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    async def status(self) -> int:
+        reply = await self.task
+        return 0 if reply is None else reply.status
+
+    async def end(self) -> int:
+        self.request.complete()
+        return await self.status()
+
+
+MIB = 1024 * 1024
+PHOTO = b"\xff\xd8" + b"x" * (MIB - 2)
+
+
+@pytest.mark.parametrize("announced", [4 * MIB, None], ids=["announced", "in-chunks"])
+def test_photos_that_are_still_coming_in_keep_nobody_out(laboratory: Laboratory, announced: int | None) -> None:
+    @in_loop
+    async def scenario() -> None:
+        async with laboratory(max_in_flight=1) as lab:
+            app = App(lab.registrar)
+            uploads = [Upload(lab, app, announced) for _ in range(3)]
+            for upload in uploads:
+                await upload.add(PHOTO)
+            assert lab.registrar.admission.in_flight == 0
+            assert (await Visit(lab, Person(1)).create()).status == 201
+            assert [await upload.end() for upload in uploads[:1]] == [201]
+            lab.registrar.admission.enter("join-wave")  # the one place is taken when the second is whole
+            assert await uploads[1].end() == 503
+            assert await Upload(lab, app, announced).status() == 503  # before it has sent anything
+            lab.registrar.admission.leave()
+            assert await uploads[2].end() == 201
+            assert lab.registrar.admission.in_flight == 0
+
+    scenario()
+
+
+@in_loop
+async def test_the_bytes_of_bodies_are_counted_as_they_come_and_given_back_whatever_becomes_of_them(
+    laboratory: Laboratory,
+) -> None:
+    async with laboratory(max_body_bytes=4 * MIB) as lab:
+        assert (await Visit(lab, Person(1)).create()).status == 201
+        app = App(lab.registrar)
+        slow, chunked = Upload(lab, app, 4 * MIB), Upload(lab, app, None)
+        await slow.add(PHOTO)
+        await chunked.add(PHOTO, b"x" * MIB, b"x" * MIB)
+        assert await Upload(lab, app, 1).status() == 503  # there is no room left
+        await slow.add(b"x")
+        assert await slow.status() == 503
+        chunked.request.lose()
+        assert await chunked.status() == 0
+        stranger = Upload(lab, app, 4 * MIB)
+        stranger.request.headers[b"authorization"] = b"Bearer x"
+        await stranger.add(PHOTO)
+        assert await stranger.status() == 401
+        too_long = Upload(lab, app, None)
+        await too_long.add(PHOTO, b"x" * (2 * MIB), b"x" * MIB)
+        await too_long.add(b"x")
+        assert await too_long.status() == 503  # one byte more than is held, and than a photo may have
+        whole = Upload(lab, app, 4 * MIB)
+        await whole.add(PHOTO, b"x" * (3 * MIB))
+        assert await whole.end() == 201
+        assert lab.registrar.admission.shed_by["bodies"] == 3
 
 
 def test_a_delay_that_does_not_stand_for_an_interval_sheds_nobody() -> None:
@@ -63,7 +168,7 @@ def test_a_delay_that_does_not_stand_for_an_interval_sheds_nobody() -> None:
     for _ in range(20):
         keep_late(admission, clock, 0.4, delay=5.0)
         keep_late(admission, clock, 0.2, delay=0.01)
-        admission.enter(0)
+        admission.enter("join-wave")
     assert admission.shed == 0
 
 
@@ -74,7 +179,7 @@ def test_one_quick_answer_in_a_window_shows_that_no_queue_stands() -> None:
         clock.time += 0.02
         admission.observe("store", 3.0)
         admission.observe("store", 0.01)
-    admission.enter(0)
+    admission.enter("join-wave")
     assert admission.shed == 0
 
 
@@ -84,13 +189,13 @@ def test_a_standing_delay_sheds_newcomers_before_those_under_way() -> None:
     keep_late(admission, clock, 2, delay=0.2)
     assert admission.limit == 50
     for _ in range(55):
-        admission.leave(0)
+        admission.leave()
     with pytest.raises(RefusalError, match="overloaded"):
-        admission.enter(0, "create-account")
+        admission.enter("create-account")
     for _ in range(5):
-        admission.enter(0, "join-wave")
+        admission.enter("join-wave")
     with pytest.raises(RefusalError, match="overloaded"):
-        admission.enter(0, "join-wave")
+        admission.enter("join-wave")
     assert (admission.shed_by["newcomer"], admission.shed_by["delay"]) == (1, 1)
 
 
@@ -102,6 +207,46 @@ def test_the_slowest_source_decides() -> None:
         admission.observe("store", 0.0)
         admission.observe("loop", 0.4)
     assert admission.limit < 100
+
+
+def commits_every(limit: AdaptiveLimit, gap: float, seconds: float, delay: float, start: float = 100.0) -> float:
+    """Have a loop that is never late and a store that answers in bursts, one every `gap` seconds; return the time."""
+    burst = 0.0
+    for tick in range(round(seconds / 0.05)):
+        now = start + tick * 0.05
+        limit.observe("loop", 0.0, 100, now)
+        if now - start >= burst:
+            burst += gap
+            limit.observe("store", delay + gap, 100, now)  # who came first has waited longest, and is told first
+            limit.observe("store", delay, 100, now + 0.001)
+    return start + seconds
+
+
+@pytest.mark.parametrize("gap", [0.15, 0.4, 1.0])
+def test_a_delay_stands_between_the_commits_of_a_store_that_is_slow(gap: float) -> None:
+    limit = AdaptiveLimit(1000, TARGET)
+    now = commits_every(limit, gap, seconds=4, delay=0.4)
+    assert limit.limit == 50  # half of what is under way
+    assert limit.delay == 0.4
+    commits_every(limit, gap, seconds=4, delay=0.05, start=now)
+    assert not limit.is_shedding
+
+
+def test_a_burst_of_answers_counts_as_its_quickest_wherever_a_window_ends() -> None:
+    limit = AdaptiveLimit(1000, TARGET)
+    commits_every(limit, 0.4, seconds=8, delay=0.08)  # those who waited longest waited 0.48 s
+    assert limit.limit == 1000
+
+
+def test_a_delay_nobody_has_measured_for_a_while_is_in_force_no_longer() -> None:
+    limit = AdaptiveLimit(1000, TARGET)
+    now = commits_every(limit, 0.4, seconds=4, delay=0.4)
+    for tick in range(round(STANDS / 0.05) - 10):
+        limit.observe("loop", 0.0, 10, now + tick * 0.05)
+    assert limit.limit == 50
+    for tick in range(100):
+        limit.observe("loop", 0.0, 10, now + STANDS + tick * 0.05)
+    assert not limit.is_shedding
 
 
 def test_a_target_of_zero_never_sheds_for_delay() -> None:
@@ -134,7 +279,7 @@ def test_the_limit_stays_between_the_lowest_and_the_highest_and_recovers(
             limit.shed()
         limit.observe(source, delay, in_flight, now)
         assert TARGET.lowest <= limit.limit <= 1000
-    for _ in range(30):  # three seconds in peace
+    for _ in range(round((STANDS + 3) / WINDOW)):  # until the last delay is forgotten, and three seconds in peace
         now += WINDOW
         limit.observe("loop", 0.0, 0, now)
     assert not limit.is_shedding
@@ -162,7 +307,7 @@ def simulate(load: float, seconds: float, capacity: int = 500) -> tuple[int, lis
         while due >= 1:
             due -= 1
             try:
-                admission.enter(0)
+                admission.enter("join-wave")
                 queue.append(clock.time)
             except RefusalError:
                 pass
@@ -170,7 +315,7 @@ def simulate(load: float, seconds: float, capacity: int = 500) -> tuple[int, lis
         while queue and credit >= 1:
             credit -= 1
             wait = clock.time - queue.popleft()
-            admission.leave(0)
+            admission.leave()
             admission.observe("store", wait)
             if clock.time > begin + seconds / 2:
                 waits.append(wait)
@@ -233,7 +378,14 @@ def test_a_flag_of_protection_that_cannot_be_meant_is_refused(flag: str, capsys:
     assert f"argument {flag}: -1 does not lie between 0 and" in message
 
 
+def test_what_is_held_of_bodies_is_a_setting_that_leaves_room_for_a_photo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--max-body-bytes", str(LARGEST_PHOTO)]).max_body_bytes == LARGEST_PHOTO
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--max-body-bytes", str(LARGEST_PHOTO - 1)])
+    assert "argument --max-body-bytes: 4194303 does not lie between 4194304 and" in capsys.readouterr().err
+
+
 def test_the_defaults_of_the_protections() -> None:
     settings = parse([])
     assert (settings.max_in_flight, settings.max_delay, settings.civil_timeout) == (4_000, 0.2, 5.0)
-    assert settings.waiting_room == 0
+    assert (settings.waiting_room, settings.max_body_bytes) == (0, 256 * MIB)

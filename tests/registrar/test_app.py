@@ -282,7 +282,7 @@ async def test_a_failure_inside_is_one_500_and_the_log_holds_no_person(
 ) -> None:
     async with laboratory() as lab:
         visit = await Visit(lab, Person(1)).up_to_login()
-        monkeypatch.setattr(type(lab.registrar.store.lookups), "is_checked", lambda *_: 1 / 0)
+        monkeypatch.setattr(type(lab.registrar.store.lookups), "has_identity", lambda *_: 1 / 0)
         with caplog.at_level(logging.ERROR):
             answer = await lab.send("POST", "/api/v1/identity", Person(1).identity, key="k", token=visit.token)
         assert lab.registrar.admission.in_flight == 0

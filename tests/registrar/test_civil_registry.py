@@ -125,7 +125,7 @@ async def test_a_registry_that_does_not_answer_is_left_alone_and_then_tried_once
 
 @in_loop
 async def test_a_registry_away_is_503_and_the_same_key_works_later(laboratory: Laboratory) -> None:
-    async with laboratory(civil_daily_quota=0) as lab:
+    async with laboratory(civil_daily_quota=0, civil_pending=0) as lab:
         visit = await Visit(lab, Person(1)).up_to_login()
         away = await visit.identify()
         lab.registrar.civil_registry._daily_quota = 1

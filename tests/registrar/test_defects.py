@@ -20,7 +20,6 @@ from wire import Wire
 from prakerja_load.registrar.defect_catalog import (
     KINDS,
     NAMES,
-    STORED_STEPS,
     Failing,
     KnownQueue,
     Silence,
@@ -42,20 +41,6 @@ async def keys(lab: Lab, kind: str) -> list[str]:
 
 
 @in_loop
-async def test_every_nth_acknowledged_write_is_lost_with_its_idempotency_key(laboratory: Laboratory) -> None:
-    async with laboratory() as lab:
-        await inject(lab, {"name": "lose-write", "every": 3, "step": "create-account"})
-        answers = [await Visit(lab, Person(index)).create() for index in range(9)]
-        stored = await keys(lab, "create-account")
-        await inject(lab)
-        again = await Visit(lab, Person(2)).create()
-    assert {answer.status for answer in answers} == {201}
-    assert stored == [Person(index).key("create-account") for index in (0, 1, 3, 4, 6, 7)]
-    assert again.status == 201
-    assert "idempotency-replayed" not in again.headers
-
-
-@in_loop
 async def test_what_a_defect_keeps_waiting_is_bounded_by_admission(laboratory: Laboratory) -> None:
     async with laboratory(max_in_flight=3) as lab:
         await inject(lab, {"name": "known-queue", "slots": 1, "seconds": 0.1})
@@ -66,48 +51,6 @@ async def test_what_a_defect_keeps_waiting_is_bounded_by_admission(laboratory: L
     assert sorted(page.status for page in pages) == [200] * 3 + [503] * 5
     assert all(page.problem == "overloaded" and "retry-after" in page.headers for page in shed)
     assert after.status == 200
-
-
-@in_loop
-async def test_losing_one_step_leaves_the_others_whole(laboratory: Laboratory) -> None:
-    async with laboratory() as lab:
-        await inject(lab, {"name": "lose-write", "every": 1, "step": "join-wave"})
-        joined = await (await Visit(lab, Person(1)).complete()).join()
-        rows = await lab.export()
-        page = (await lab.send("GET", "/api/v1/waves/current")).json()
-    assert joined.status == 201
-    assert [row["kind"] for row in rows] == [*(step for step in STORED_STEPS if step != "join-wave"), "end"]
-    assert (rows[-1]["joined"], page["joined"]) == ({"1": 0}, 0)
-
-
-@in_loop
-async def test_accounts_and_joins_are_stored_twice(laboratory: Laboratory) -> None:
-    async with laboratory() as lab:
-        visit = await Visit(lab, Person(1)).complete()
-        await inject(lab, {"name": "duplicate-write", "every": 2})
-        await Visit(lab, Person(2)).create()  # first
-        await visit.join()  # second: twice
-        await Visit(lab, Person(3)).create()
-        await Visit(lab, Person(4)).create()  # fourth: twice
-        accounts, joins = await keys(lab, "create-account"), await keys(lab, "join-wave")
-        end = (await lab.export())[-1]
-    assert accounts == [Person(index).key("create-account") for index in (1, 2, 3, 4, 4)]
-    assert joins == [Person(1).key("join-wave")] * 2
-    assert (end["accounts"], end["joined"]) == (5, {"1": 2})
-
-
-@in_loop
-async def test_a_field_of_every_nth_write_is_altered(laboratory: Laboratory) -> None:
-    async with laboratory() as lab:
-        await inject(lab, {"name": "corrupt-field", "every": 1})
-        await (await Visit(lab, Person(1)).complete()).join()
-        rows = {row["kind"]: row for row in await lab.export()}
-    assert rows["create-account"]["full_name"] == "Siti Rahayu~"
-    assert rows["identity"]["kk"] == f"{int(Person(1).kk) + 1:016d}"
-    assert rows["personal-data"]["address"] == Person(1).profile["address"] + "~"
-    assert rows["ktp-photo"]["size"] != rows["selfie"]["size"]
-    assert rows["submit-test"]["answers"] != [0, 1, 2] * 6
-    assert len(rows["submit-test"]["answers"]) == 18
 
 
 @in_loop
@@ -229,29 +172,6 @@ def test_a_stall_begins_and_ends_by_the_clock() -> None:
 
 
 @in_loop
-async def test_a_full_wave_takes_as_many_more_as_it_is_told_to_and_no_more(laboratory: Laboratory) -> None:
-    async with laboratory(wave_quota=1) as lab:
-        visits = [await Visit(lab, Person(index)).complete() for index in range(4)]
-        assert (await visits[0].join()).status == 201
-        assert (await visits[1].join()).problem == "quota-full"
-        await inject(lab, {"name": "oversell", "places": 1})
-        joined = [
-            await lab.send(
-                "POST",
-                "/api/v1/waves/1/joins",
-                {"declaration": True},
-                key=f"again-{visit.person.index}",
-                token=visit.token,
-            )
-            for visit in visits[1:]
-        ]
-        end = (await lab.export())[-1]
-        page = (await lab.send("GET", "/api/v1/waves/current")).json()
-    assert [answer.status for answer in joined] == [201, 409, 409]
-    assert (end["joined"], page["joined"], page["quota"]) == ({"1": 2}, 1, 1)
-
-
-@in_loop
 async def test_a_write_is_acknowledged_before_it_is_committed(laboratory: Laboratory) -> None:
     disk = threading.Event()
     async with laboratory() as lab:
@@ -274,26 +194,6 @@ async def test_a_write_is_acknowledged_before_it_is_committed(laboratory: Labora
         assert (await on_time).status == 201
         writer._committer = commit
         assert await keys(lab, "create-account") == [Person(index).key("create-account") for index in (1, 2)]
-
-
-@in_loop
-async def test_a_refusal_stays_one_when_writes_are_acknowledged_early(laboratory: Laboratory) -> None:
-    async with laboratory() as lab:
-        await inject(lab, {"name": "acknowledge-early", "every": 1})
-        await Visit(lab, Person(1)).create()
-        taken = await lab.send("POST", "/api/v1/accounts", Person(1).account, key="another")
-        reused = await lab.send("POST", "/api/v1/accounts", Person(2).account, key="another")
-    assert (taken.problem, reused.problem) == ("email-in-use", "idempotency-key-reused")
-
-
-@in_loop
-async def test_an_error_comes_as_200_and_has_no_effect(laboratory: Laboratory) -> None:
-    async with laboratory() as lab:
-        await inject(lab, {"name": "error-as-200", "share": 1})
-        answer = await Visit(lab, Person(1)).create()
-        stored = await keys(lab, "create-account")
-    assert (answer.status, answer.headers["content-type"], stored) == (200, "application/json", [])
-    assert answer.json()["type"] == "/problems/injected-error"
 
 
 @in_loop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import time
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,15 @@ from contextlib import asynccontextmanager
 import pytest
 from asgi import in_loop
 
+from prakerja_load.registrar import protocol
 from prakerja_load.registrar.acceptor import Acceptor
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.protocol import LARGEST_HEAD
 from prakerja_load.registrar.reply import Reply
 from prakerja_load.registrar.request import ClientGoneError, Request
 from prakerja_load.registrar.site import Site
+
+LONG = b"0123456789" * 30_000  # a hundred of them are more than the kernel holds for a client that reads nothing
 
 
 class Echo:
@@ -35,6 +39,12 @@ class Echo:
             return Reply(403, b"no")
         if request.path == "/stream":
             return Reply(200, stream=_blocks())
+        if request.path == "/endless":
+            return Reply(200, stream=_endless())
+        if request.path == "/long":
+            return Reply(200, LONG)
+        if request.path == "/closes":
+            return Reply(413, b"too large", closes=True)
         if request.path == "/waits":
             await self.release.wait()
         if request.path == "/cut":
@@ -68,6 +78,11 @@ async def _blocks() -> AsyncIterator[bytes]:
         yield block
 
 
+async def _endless() -> AsyncIterator[bytes]:
+    while True:
+        yield LONG
+
+
 class Peer:
     """A client that says exactly what it is told."""
 
@@ -91,11 +106,11 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(read_timeout: float = 20, keep_alive: float = 300) -> AsyncIterator[Peer]:
+async def peer(read_timeout: float = 20, keep_alive: float = 300, write_timeout: float = 60) -> AsyncIterator[Peer]:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     echo = Echo()
-    site = Site(echo, read_timeout=read_timeout, keep_alive=keep_alive)
+    site = Site(echo, read_timeout=read_timeout, keep_alive=keep_alive, write_timeout=write_timeout)
     acceptor = Acceptor(listener, site.connect)
     acceptor.start()
     reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -110,6 +125,12 @@ async def peer(read_timeout: float = 20, keep_alive: float = 300) -> AsyncIterat
 
 def get(path: bytes, *lines: bytes, version: bytes = b"1.1") -> bytes:
     return b"\r\n".join([b"GET %b HTTP/%b" % (path, version), b"Host: x", *lines, b"", b""])
+
+
+async def turns(count: int = 200) -> None:
+    """Let the loop go round, so that everything that can happen without a wait has happened."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def post(path: bytes, body: bytes, *lines: bytes) -> bytes:
@@ -193,6 +214,54 @@ async def test_a_body_that_is_refused_unread_does_not_become_the_next_request() 
 
 
 @in_loop
+async def test_who_is_refused_and_goes_on_sending_gets_the_reply_all_the_same() -> None:
+    async with peer() as client:
+        client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n")
+        while not client.echo.taken:
+            await asyncio.sleep(0)
+        for _ in range(30):
+            client.say(b"x" * 100_000)
+            await client.writer.drain()
+            await turns(10)
+        status, headers, body = await client.reply()
+        assert (status, headers["connection"], body) == (413, "close", b"too large")
+        assert await client.rest() == b""
+        assert client.echo.taken == ["/closes"]
+
+
+@in_loop
+async def test_what_follows_the_last_reply_is_thrown_away_and_answered_by_nobody() -> None:
+    async with peer() as client:
+        client.say(post(b"/closes", b"x" * 100_000) + get(b"/after") + b"NONSENSE\r\n\r\n")
+        assert (await client.reply())[0] == 413
+        assert await client.rest() == b""
+        assert client.echo.taken == ["/closes"]
+
+
+@pytest.mark.parametrize("piece", [b"", b"x" * 1_000_000], ids=["silent", "endless"])
+def test_a_connection_that_lingers_ends_after_a_while_or_some_bytes(
+    monkeypatch: pytest.MonkeyPatch, piece: bytes
+) -> None:
+    if piece:
+        monkeypatch.setattr(protocol, "_LINGERED", 2_000_000)
+    else:
+        monkeypatch.setattr(protocol, "LINGER", 0.2)
+
+    @in_loop
+    async def scenario() -> None:
+        async with peer(read_timeout=0.4 if not piece else 60) as client:
+            client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
+            assert (await client.reply())[0] == 413
+            started = time.monotonic()
+            while client.site.connections:
+                client.say(piece)
+                await asyncio.sleep(0.01)
+            assert bool(piece) or time.monotonic() - started >= 0.2
+
+    scenario()
+
+
+@in_loop
 async def test_two_lengths_or_a_length_beside_chunks_are_refused() -> None:
     for lines in (
         (b"Content-Length: 3", b"Content-Length: 4"),
@@ -220,6 +289,55 @@ async def test_a_stream_to_an_old_client_ends_with_its_connection() -> None:
         client.say(get(b"/stream", version=b"1.0"))
         status, headers, _ = await client.reply()
         assert (status, headers["connection"], await client.rest()) == (200, "close", b"onetwo")
+
+
+@in_loop
+async def test_head_of_a_stream_has_its_head_and_nothing_else() -> None:
+    async with peer() as client:
+        client.say(b"HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n" + get(b"/next"))
+        assert (await client.reply())[1]["transfer-encoding"] == "chunked"
+        assert (await client.reply())[2] == b"GET /next? "
+
+
+@in_loop
+async def test_replies_wait_until_the_client_takes_those_before_them() -> None:
+    async with peer() as client:
+        client.say(get(b"/long") * 100)
+        while not client.echo.taken:
+            await asyncio.sleep(0)
+        await turns()
+        assert len(client.echo.taken) < 100
+        for _ in range(100):
+            assert (await client.reply())[2] == LONG
+        assert len(client.echo.taken) == 100
+
+
+@pytest.mark.parametrize("requests", [get(b"/long") * 100, get(b"/endless"), get(b"/endless", version=b"1.0")])
+def test_a_client_that_takes_nothing_of_what_it_asked_for_is_cut_off(requests: bytes) -> None:
+    @in_loop
+    async def scenario() -> None:
+        async with peer(read_timeout=0.2, write_timeout=0.3) as client:
+            client.say(requests)
+            while not client.echo.taken:
+                await asyncio.sleep(0)
+            while client.site.connections:
+                await asyncio.sleep(0.01)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await client.reader.readexactly(100 * len(LONG))
+
+    scenario()
+
+
+@in_loop
+async def test_a_client_that_takes_what_it_asked_for_slowly_is_not_cut_off() -> None:
+    async with peer(read_timeout=0.2, write_timeout=0.5) as client:
+        client.say(get(b"/long") * 100)
+        for _ in range(15):
+            for _ in range(6):
+                assert (await client.reply())[2] == LONG
+            await asyncio.sleep(0.1)  # which makes it slow
+        for _ in range(10):
+            assert (await client.reply())[2] == LONG
 
 
 @in_loop
@@ -255,6 +373,45 @@ def test_a_head_that_does_not_end_is_refused_before_it_fills_the_memory(start: b
             assert (status, body) == (431, b"headers-too-large")
 
     scenario()
+
+
+@in_loop
+async def test_a_head_that_comes_in_pieces_may_be_as_long_as_one_that_comes_at_once() -> None:
+    lines = [b"X-%d: %b" % (number, b"a" * 700) for number in range(20)]  # 14 KiB of the 16
+    async with peer() as client:
+        client.say(get(b"/at-once", *lines))
+        assert (await client.reply())[0] == 200
+        client.say(get(b"/in-pieces")[:-2])
+        for line in lines:
+            for piece in (line[:400], line[400:] + b"\r\n"):
+                client.say(piece)
+                await turns(10)
+        client.say(b"\r\n")
+        assert (await client.reply())[2] == b"GET /in-pieces? "
+
+
+@in_loop
+async def test_a_head_that_comes_in_pieces_and_is_too_long_is_refused() -> None:
+    async with peer() as client:
+        client.say(get(b"/in-pieces")[:-2])
+        for number in range(25):
+            client.say(b"X-%d: %b\r\n" % (number, b"a" * 700))
+            await turns(10)
+        assert (await client.reply())[::2] == (431, b"headers-too-large")
+        assert await client.rest() == b""
+
+
+@in_loop
+async def test_nobody_is_late_because_the_server_stood_still() -> None:
+    whole = post(b"/a", b"body")
+    async with peer(read_timeout=0.2, keep_alive=0.2) as client:
+        for start in (b"", whole[:20], whole[:-2]):
+            client.say(start)
+            await turns()
+            time.sleep(0.5)  # the loop is held up: what is tested here
+            await turns()
+            client.say(whole[len(start) :])
+            assert (await client.reply())[2] == b"POST /a? body"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ def test_a_laboratory_needs_its_token_from_the_environment(monkeypatch: pytest.M
         ["--wave-quota", "many"],
         ["--civil-latency", "-0.1"],
         ["--civil-latency", "nan"],
+        ["--civil-pending", "-1"],
+        ["--civil-pending", "some"],
         ["--password-memory-kib", "7"],
         ["--max-in-flight", "0"],
         ["--unknown"],
@@ -55,10 +57,10 @@ def test_a_value_outside_its_limits_ends_with_status_2(
 def test_every_setting_can_be_given() -> None:
     given = ["--database", "sqlite:/x/y.db", "--port", "8080", "--password-memory-kib", "64", "--password-passes", "3"]
     given += ["--wave-quota", "5", "--civil-latency", "0.5", "--civil-capacity", "7", "--civil-daily-quota", "0"]
-    given += ["--max-persons-per-kk", "2", "--test-pass-mark", "30", "--max-in-flight", "10"]
+    given += ["--civil-pending", "9", "--max-persons-per-kk", "2", "--test-pass-mark", "30", "--max-in-flight", "10"]
     settings = parse(given)
     assert settings.path == Path("/x/y.db")
     assert (settings.port, settings.password_memory_kib, settings.password_passes) == (8080, 64, 3)
     assert (settings.wave_quota, settings.civil_latency, settings.civil_capacity) == (5, 0.5, 7)
-    assert (settings.civil_daily_quota, settings.max_persons_per_kk) == (0, 2)
+    assert (settings.civil_daily_quota, settings.civil_pending, settings.max_persons_per_kk) == (0, 9, 2)
     assert (settings.test_pass_mark, settings.max_in_flight) == (30, 10)

@@ -22,7 +22,7 @@ def test_a_new_store_has_the_newest_schema_and_keeps_it(tmp_path: Path) -> None:
     key = sqlite.settings_of(first)["token_key"]
     first.close()
     second = sqlite.open_writer(path)
-    assert sqlite.first(second.execute("PRAGMA user_version"))[0] == 1
+    assert sqlite.first(second.execute("PRAGMA user_version"))[0] == 2
     assert sqlite.settings_of(second)["token_key"] == key
     assert sqlite.durability_of(second) == ("wal", "full")
     second.close()

@@ -8,6 +8,8 @@ could change between a question and the write that rests on its answer is locked
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
+from typing import NoReturn
 
 from prakerja_load.registrar import rules
 from prakerja_load.registrar.messages import (
@@ -18,6 +20,7 @@ from prakerja_load.registrar.messages import (
     EmailConfirmed,
     Identity,
     IdentityChecked,
+    IdentityPending,
     Joined,
     NewAccount,
     PersonalData,
@@ -88,6 +91,30 @@ def check_identity(
         is_own = transaction.first("SELECT 1 FROM identities WHERE account = ?", (account,))
         raise RefusalError("identity-already-checked" if is_own else "nik-in-use")
     return IdentityChecked(account, True)
+
+
+def keep_identity(
+    transaction: Transaction, key: str, *, check: Callable[[Transaction, str], IdentityChecked], now: float
+) -> IdentityPending:
+    """Store what `check` would, to wait for the civil registry; what was refused before gives way to it."""
+    account = check(transaction, key).account
+    transaction.execute(
+        "INSERT INTO pending_identities (account, asked_at, claimed_until, problem) VALUES (?, ?, 0, NULL)"
+        " ON CONFLICT (account) DO UPDATE SET asked_at = excluded.asked_at, claimed_until = 0, problem = NULL",
+        (account, now),
+    )
+    return IdentityPending(account, False, True)
+
+
+def refuse_identity(transaction: Transaction, _key: str, *, account: int, nik: int) -> NoReturn:
+    """Say why an identity that was not checked is refused: it is taken, or was so a moment ago."""
+    holder = transaction.first(
+        "SELECT account FROM identities WHERE account = ? OR nik = ? ORDER BY account <> ? LIMIT 1",
+        (account, nik, account),
+    )
+    if holder is None:
+        raise RefusalError("civil-registry-away", "its answer to another request came in between", retry_after=1)
+    raise RefusalError("identity-already-checked" if holder[0] == account else "nik-in-use")
 
 
 def store_profile(transaction: Transaction, key: str, *, account: int, request: PersonalData) -> AccountReply:
@@ -192,6 +219,7 @@ _JOIN_FACTS = """
 SELECT w.wave = (SELECT max(wave) FROM waves), w.opens_at, w.closes_at,
        a.import IS NOT NULL OR (
            EXISTS (SELECT 1 FROM identities WHERE account = a.account)
+           AND NOT EXISTS (SELECT 1 FROM pending_identities WHERE account = a.account AND problem IS NULL)
            AND EXISTS (SELECT 1 FROM profiles WHERE account = a.account)
            AND (SELECT count(*) FROM photos WHERE account = a.account) = 2
            AND EXISTS (SELECT 1 FROM phone_confirmations WHERE account = a.account)

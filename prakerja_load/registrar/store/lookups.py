@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from prakerja_load.registrar.messages import Status, WavePage
+from prakerja_load.registrar.messages import IdentityState, Status, WavePage
 from prakerja_load.registrar.rules import is_wave_open
 from prakerja_load.registrar.store.effects import PHOTO_NAMES
+from prakerja_load.registrar.store.transaction import FIND_REPLY
 
 Rows: TypeAlias = Callable[[str, tuple[Any, ...]], list[Any]]
 
@@ -21,13 +22,13 @@ LEFT JOIN email_confirmations AS c ON c.account = a.account
 WHERE a.email = ? AND a.copy = 0
 """
 _STATUS = """
-SELECT import IS NOT NULL,
+SELECT a.import IS NOT NULL,
        EXISTS (SELECT 1 FROM email_confirmations WHERE account = a.account),
-       EXISTS (SELECT 1 FROM identities WHERE account = a.account),
        EXISTS (SELECT 1 FROM profiles WHERE account = a.account),
        EXISTS (SELECT 1 FROM phone_confirmations WHERE account = a.account),
-       EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed = 1)
-FROM accounts AS a WHERE account = ?
+       EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed = 1),
+       EXISTS (SELECT 1 FROM identities WHERE account = a.account), w.account IS NOT NULL, w.problem
+FROM accounts AS a LEFT JOIN pending_identities AS w ON w.account = a.account WHERE a.account = ?
 """
 
 
@@ -55,13 +56,16 @@ class Lookups:
         row = self.first(_STATUS, (account,))
         if row is None:
             return None
-        is_imported, email, nik, profile, phone, test = map(bool, row)
+        is_imported, email, profile, phone, test, has_identity, is_queued = map(bool, row[:-1])
+        identity = _identity_state(has_identity=has_identity, is_queued=is_queued, problem=row[-1])
         photos = self.all("SELECT kind FROM photos WHERE account = ? ORDER BY kind", (account,))
         joined = self.all("SELECT wave FROM joins WHERE account = ? AND copy = 0 ORDER BY wave", (account,))
         return Status(
             account,
             email_confirmed=is_imported or email,
-            nik_checked=nik,
+            nik_checked=identity == "checked",
+            identity=identity,
+            identity_problem=row[-1] if identity == "refused" else None,
             profile_complete=profile,
             photos=[PHOTO_NAMES[kind] for (kind,) in photos],
             phone_confirmed=is_imported or phone,
@@ -69,9 +73,17 @@ class Lookups:
             joined=[wave for (wave,) in joined],
         )
 
-    def is_checked(self, nik: int, account: int) -> bool:
-        """Tell whether a NIK belongs to an account, or the account has one."""
+    def has_identity(self, nik: int, account: int) -> bool:
+        """Tell whether a NIK belongs to an account, or the account has one, be it checked or waiting for it."""
         return self.first("SELECT 1 FROM identities WHERE nik = ? OR account = ? LIMIT 1", (nik, account)) is not None
+
+    def has_answer(self, scope: int, key: str, operation: int) -> bool:
+        """Tell whether an answer is kept under an idempotency key."""
+        return self.first(FIND_REPLY, (scope, key, operation)) is not None
+
+    def pending_identities(self) -> int:
+        """Return how many identities wait for the civil registry."""
+        return int(self.first("SELECT count(*) FROM pending_identities WHERE problem IS NULL")[0])
 
     def wave_page(self, now: float) -> WavePage:
         """Return the current wave as everybody may see it."""
@@ -97,6 +109,13 @@ class Lookups:
     def all(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
         """Return every row of a query."""
         return self._rows(statement, bindings)
+
+
+def _identity_state(*, has_identity: bool, is_queued: bool, problem: str | None) -> IdentityState:
+    """Return the state of an account's identity; what was refused before it has no say once there is one."""
+    if has_identity:
+        return "pending" if is_queued and problem is None else "checked"
+    return "none" if problem is None else "refused"
 
 
 def _time(unix: float | None) -> datetime.datetime | None:

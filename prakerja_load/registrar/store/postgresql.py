@@ -5,29 +5,59 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import select
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from prakerja_load.errors import UsageError
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.units import Seconds
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
-Pool: TypeAlias = ConnectionPool[Connection]
 
 LOCK = 1_347_047_248  # the advisory lock: shared by groups of writes, exclusive for imports, positions, migrations
 _CONNECTIONS = 12
 _PATIENCE: Seconds = 3.0  # for a connection of the pool
+_IMPATIENCE: Seconds = 0.25  # the same, once somebody has waited in vain: whoever is to be refused is refused soon
 _SESSION = "SET lock_timeout = '2s'"  # the answer is then "come back", as it is when SQLite is busy
 _SETTINGS = "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('server_version')"
 _BUSY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _FULL = (errors.DiskFull, errors.ConfigurationLimitExceeded)
 _HINT = re.compile(r"/\* (FOR UPDATE[^*]*) \*/")
+
+
+class Pool(ConnectionPool[Connection]):
+    """A pool that lends no connection which the server has ended, and lets nobody wait long when it can make none."""
+
+    _is_dry = False
+
+    def getconn(self, timeout: Seconds | None = None) -> Connection:
+        """Lend a connection; raises PoolTimeout when there is none."""
+        while True:
+            try:
+                connection = super().getconn(_IMPATIENCE if self._is_dry else timeout)
+            except PoolTimeout:
+                self._is_dry = True
+                raise
+            self._is_dry = False
+            if not _is_ended(connection):
+                return connection
+            connection.close()
+            self.putconn(connection)  # which makes another in its place
+
+
+def _is_ended(connection: Connection) -> bool:
+    """Tell whether the server has something to say to a connection at rest: that it is over, before all."""
+    if connection.closed:
+        return True
+    ear = select.poll()
+    ear.register(connection.pgconn.socket, select.POLLIN)
+    return bool(ear.poll(0))
 
 
 @functools.cache
@@ -92,7 +122,7 @@ def open_pool(url: str, *, allows_unsafe: bool) -> Pool:
         if not allows_unsafe:
             refuse_unsafe(connection)
 
-    pool: Pool = ConnectionPool(
+    pool = Pool(
         url,
         min_size=2,
         max_size=_CONNECTIONS,

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg_pool import PoolTimeout
 
 from prakerja_load.registrar.store import postgresql
 from prakerja_load.registrar.store.bulk import BulkImport, Start, conflict_over
@@ -106,7 +107,9 @@ class ServerStore:
         with answered():
             try:
                 return self._read_once(query)
-            except psycopg.OperationalError:  # a connection of before the server went away; a question can be repeated
+            except PoolTimeout:
+                raise
+            except psycopg.OperationalError:  # the server went away meanwhile; a question can be repeated
                 return self._read_once(query)
 
     def _read_once(self, query: Callable[[Lookups], T]) -> T:
@@ -183,7 +186,11 @@ class _Snapshot:
         self._pool = pool
         with answered():
             self._connection = pool.getconn()
-            self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            except psycopg.Error:
+                pool.putconn(self._connection)
+                raise
 
     def rows(self, query: str, bindings: tuple[Any, ...] = ()) -> Iterator[Any]:
         with answered(), self._connection.cursor(name="export") as cursor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import psycopg
+from small_disk import SmallDisk
 
 USER = "postgres"
 
@@ -25,7 +27,12 @@ def programs() -> Path | None:
 class Cluster:
     """One server with its data; databases are made as they are asked for."""
 
-    def __init__(self, bin_folder: Path, *options: str) -> None:
+    def __init__(
+        self, bin_folder: Path, *options: str, disk_size: int | None = None, is_log_apart: bool = False
+    ) -> None:
+        """Make a server; with `disk_size` its data lies on a disk of its own of so many MiB, the log of writes as well
+        unless it is apart.
+        """
         # PostgreSQL refuses root, and the path of its socket must be short
         self._as_user = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"] if os.geteuid() == 0 else []
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -33,17 +40,22 @@ class Cluster:
         self._bin = bin_folder
         self._options = ["-k", str(self.folder), "-c", "listen_addresses=", *options]
         self._made = 0
-        self.run("initdb", "-D", self.data, "-A", "trust", "-U", USER, "--no-sync", "-E", "UTF8", "--locale=C")
+        self.disk = None if disk_size is None else SmallDisk(self.folder / "disk", disk_size)
+        small = [] if disk_size is None else ["--wal-segsize=1"]
+        small += ["-X", str(self.folder / "writes")] if is_log_apart else []
+        encoding = ["-E", "UTF8", "--locale=C"]
+        self.run("initdb", "-D", self.data, "-A", "trust", "-U", USER, "--no-sync", *encoding, *small)
         self.start()
 
     @property
     def data(self) -> Path:
         """Return the folder of the data."""
-        return self.folder / "data"
+        return self.folder / "data" if self.disk is None else self.disk.folder / "data"
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """Run one of PostgreSQL's programs as a user it accepts."""
-        command = [*self._as_user, self._bin / program, *arguments]
+        inside = [] if self.disk is None else self.disk.inside
+        command = [*inside, *self._as_user, self._bin / program, *arguments]
         subprocess.run(
             command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, timeout=60
         )
@@ -61,6 +73,26 @@ class Cluster:
                 time.sleep(0.05)
             else:
                 return
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the server is there and takes connections."""
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def revive(self) -> None:
+        """Wait until the server takes connections again; start it where it has ended altogether."""
+        deadline = time.monotonic() + 20
+        while not self.is_running:
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            try:
+                self.run("pg_ctl", "-D", self.data, "status")
+                time.sleep(0.05)
+            except subprocess.CalledProcessError:
+                self.start()
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server."""
@@ -89,8 +121,11 @@ class Cluster:
         return self.url(name)
 
     def remove(self) -> None:
-        """Stop the server and delete its data."""
+        """Stop the server, unless it has ended, and delete its data."""
         try:
-            self.stop()
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.stop()
         finally:
+            if self.disk is not None:
+                self.disk.remove()
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -18,7 +18,7 @@ from prakerja_load.registrar import lab as lab_module
 from prakerja_load.registrar.store.lookups import Lookups
 
 PASSWORD = {"import_password": "rahasia-bersama"}
-INDEXES = {"accounts_email", "identities_nik", "phones_phone"}
+INDEXES = {"accounts_email", "identities_nik", "pending_identities_waiting", "phones_phone"}
 
 
 def people(start: int, stop: int) -> list[dict[str, Any]]:
@@ -56,6 +56,8 @@ async def test_an_imported_person_logs_in_and_joins_at_once(laboratory: Laborato
         "account": 2,
         "email_confirmed": True,
         "nik_checked": True,
+        "identity": "checked",
+        "identity_problem": None,
         "profile_complete": True,
         "photos": [],
         "phone_confirmed": True,

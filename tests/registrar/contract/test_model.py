@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
 from asgi import Answer, Lab
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,16 +16,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from people import Person
 from stores import laboratory_on
 
+from prakerja_load.registrar import pending
+from prakerja_load.registrar.store.lookups import Lookups
+
 QUOTA = 2
+CHECKS = 1_000_000  # a day, while the civil registry answers
 PASSWORD = "rahasia-negara"
 WHO = st.integers(0, 3)
 PEOPLE = [Person(index) for index in range(4)]
+STRANGER = Person(4)  # whom the civil registry does not know
 LIMITS = settings(deadline=None, max_examples=15, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow])
 Sent = tuple[str, str, Any, str, str]  # method, address, body, key, token
 
 
 class Journeys(RuleBasedStateMachine):
-    """Four people, their accounts, NIKs, phone numbers and joins; whoever is imported is complete."""
+    """Four people, their accounts, NIKs, phone numbers and joins; whoever is imported is complete.
+
+    The civil registry goes away and comes back; what it is given meanwhile waits.
+    """
 
     new_database: Callable[[], str]
 
@@ -37,7 +46,10 @@ class Journeys(RuleBasedStateMachine):
         self.wait(self.lab.lines("civil", [person.identity for person in PEOPLE]))
         self.tokens: dict[int, str] = {}
         self.imported: set[int] = set()
-        self.niks: dict[int, int] = {}  # whose NIK → whose account
+        self.niks: dict[int, int] = {}  # whose NIK → whose account, be it checked or waiting for it
+        self.waiting: set[int] = set()  # accounts
+        self.refused: set[int] = set()  # accounts whose identity was refused after it had waited
+        self.is_away = False
         self.phones: dict[int, int] = {}
         self.confirmed: set[int] = set()  # accounts with a phone
         self.proven: set[int] = set()  # those of them that gave a code
@@ -93,17 +105,57 @@ class Journeys(RuleBasedStateMachine):
         self.tokens[who] = answer.json()["token"]
 
     @precondition(lambda self: self.tokens)
-    @rule(data=st.data(), whose=WHO)
+    @rule(data=st.data(), whose=st.integers(0, STRANGER.index))
     def identify(self, data: st.DataObject, whose: int) -> None:
         who = data.draw(st.sampled_from(sorted(self.tokens)))
-        said = self.write("POST", "identity", PEOPLE[whose].identity, self.tokens[who])
+        said = self.write("POST", "identity", Person(whose).identity, self.tokens[who])
         if who in self.niks.values():
             assert said == "identity-already-checked"
         elif whose in self.niks:
             assert said == "nik-in-use"
+        elif whose == STRANGER.index and not self.is_away:
+            assert said == "nik-unknown"
         else:
-            assert said == "201"
+            assert said == ("202" if self.is_away else "201")
             self.niks[whose] = who
+            if self.is_away:
+                self.waiting.add(who)
+
+    @precondition(lambda self: not self.is_away)
+    @rule()
+    def lose_registry(self) -> None:
+        self.lab.registrar.civil_registry._daily_quota = 0
+        self.is_away = True
+
+    @precondition(lambda self: self.is_away)
+    @rule()
+    def bring_registry_back(self) -> None:
+        self.lab.registrar.civil_registry._daily_quota = CHECKS
+        self.is_away = False
+        self.wait(self.until_none_waits())
+        self.waiting.clear()
+        mistaken = self.niks.pop(STRANGER.index, None)
+        if mistaken is not None:
+            self.refused.add(mistaken)
+
+    async def until_none_waits(self) -> None:
+        await self.lab.registrar.pending.count()
+        self.lab.registrar.pending.hurry()
+        async with asyncio.timeout(10):
+            while await self.lab.registrar.store.read(Lookups.pending_identities):
+                await asyncio.sleep(0.001)
+
+    @precondition(lambda self: self.tokens)
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        who = data.draw(st.sampled_from(sorted(self.tokens)))
+        status = self.wait(self.lab.send("GET", "/api/v1/status", token=self.tokens[who])).json()
+        if who in self.niks.values():
+            assert status["identity"] == ("pending" if who in self.waiting else "checked")
+        else:
+            assert status["identity"] == ("refused" if who in self.refused else "none")
+        assert status["nik_checked"] == (status["identity"] == "checked")
+        assert status["identity_problem"] == ("nik-unknown" if status["identity"] == "refused" else None)
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), whose=WHO)
@@ -195,6 +247,7 @@ class Journeys(RuleBasedStateMachine):
             self.loop.close()
 
 
-def test_the_store_behaves_as_the_model(new_database: Callable[[], str]) -> None:
+def test_the_store_behaves_as_the_model(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "_SHORTEST_REST", 0.001)
     machine = type("Machine", (Journeys,), {"new_database": staticmethod(new_database)})
     run_state_machine_as_test(machine, settings=LIMITS)

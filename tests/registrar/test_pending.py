@@ -1,0 +1,191 @@
+"""The task that checks what waits: it rests while the registry is away, wakes when it is back, and never gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from asgi import Answer, Lab, Laboratory, in_loop
+from people import Person, Visit
+
+from prakerja_load.registrar import pending
+from prakerja_load.registrar.breaker import Breaker, BreakerRules, BreakerState
+from prakerja_load.registrar.messages import IdentityPending
+from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.routes import Router
+from prakerja_load.registrar.table import ROUTES
+
+
+@pytest.fixture(autouse=True)
+def _rests_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "_SHORTEST_REST", 0.01)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for something to be true, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def rows(lab: Lab, query: str) -> list[Any]:
+    return lab.registrar.store.lookups.all(query)
+
+
+async def kept(lab: Lab, start: int, stop: int) -> list[Answer]:
+    """Have identities kept of people whom the registry knows."""
+    await lab.lines("civil", [Person(index).identity for index in range(start, stop)])
+    visits = [await Visit(lab, Person(index)).up_to_login() for index in range(start, stop)]
+    answers = await asyncio.gather(
+        *(lab.send("POST", "/api/v1/identity", v.person.identity, key="k", token=v.token) for v in visits)
+    )
+    assert {answer.status for answer in answers} == {202}
+    return answers
+
+
+@in_loop
+async def test_a_registry_that_is_away_is_asked_once_and_not_for_every_newcomer(laboratory: Laboratory) -> None:
+    async with laboratory(civil_daily_quota=0) as lab:
+        registry, checks = lab.registrar.civil_registry, lab.registrar.pending
+        await kept(lab, 0, 10)
+        await until(lambda: checks._is_away)
+        asked = registry.refused
+        await kept(lab, 10, 15)
+        assert registry.refused == asked + 5  # by those who came, not by the task
+        checks.hurry()
+        await until(lambda: registry.refused > asked + 5)
+        await until(lambda: checks._is_away)
+        assert registry.refused == asked + 6
+        registry._daily_quota = 100
+        checks.hurry()
+        await until(lambda: not checks.known)
+        assert registry.checks == 15
+        assert await rows(lab, "SELECT * FROM pending_identities") == []
+
+
+@in_loop
+async def test_somebody_whose_check_succeeds_wakes_the_task(laboratory: Laboratory) -> None:
+    async with laboratory(civil_daily_quota=0) as lab:
+        await kept(lab, 0, 3)
+        lab.registrar.civil_registry._daily_quota = 100
+        newcomer = await Visit(lab, Person(9)).up_to_login()
+        assert (await newcomer.identify()).status == 201
+        await until(lambda: not lab.registrar.pending.known)
+
+
+@in_loop
+async def test_the_breaker_is_left_alone_while_it_is_open_and_one_check_closes_it(laboratory: Laboratory) -> None:
+    async with laboratory(civil_timeout=0.02, civil_latency=60.0) as lab:
+        registry = lab.registrar.civil_registry
+        registry.breaker = Breaker(BreakerRules(failures=3, rest=0.4))
+        await kept(lab, 0, 6)
+        await until(lambda: registry.breaker.state is BreakerState.OPEN and lab.registrar.pending._is_away)
+        refused, openings = registry.refused, registry.breaker.openings
+        registry._latency = 0  # it is well again
+        await until(lambda: registry.breaker.state is not BreakerState.OPEN)
+        assert (registry.refused, registry.breaker.openings) == (refused, openings)
+        await until(lambda: not lab.registrar.pending.known)
+        assert registry.breaker.state is BreakerState.CLOSED
+
+
+@in_loop
+async def test_batches_are_no_larger_than_what_the_registry_takes_at_once(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with laboratory(civil_daily_quota=0, civil_capacity=4) as lab:
+        registry = lab.registrar.civil_registry
+        await kept(lab, 0, 20)
+        await until(lambda: lab.registrar.pending._is_away)
+        sizes: list[int] = []
+        ask = lab.registrar.pending._ask
+
+        async def asking(claims: list[Any]) -> Any:
+            sizes.append(len(claims))
+            return await ask(claims)
+
+        monkeypatch.setattr(lab.registrar.pending, "_ask", asking)
+        registry._daily_quota = 100
+        lab.registrar.pending.hurry()
+        await until(lambda: not lab.registrar.pending.known)
+    assert sizes == [1, 4, 4, 4, 4, 3]
+
+
+@in_loop
+async def test_a_store_that_is_busy_delays_the_checks(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with laboratory(civil_daily_quota=0) as lab:
+        checks = lab.registrar.pending
+        await kept(lab, 0, 3)
+        await until(lambda: checks._is_away)
+        told: list[str] = []
+        claim = checks._claim
+
+        async def claiming() -> Any:
+            try:
+                return await claim()
+            except RefusalError as refusal:
+                told.append(refusal.code)
+                raise
+
+        monkeypatch.setattr(checks, "_claim", claiming)
+        header = {"import_password": "rahasia-bersama"}
+        assert (await lab.lines("import", [Person(50).import_line], **header, import_more="true")).status == 200
+        lab.registrar.civil_registry._daily_quota = 100
+        checks.hurry()
+        await until(lambda: told)
+        assert (await lab.lines("import", [Person(51).import_line], **header)).status == 200
+        assert (told, checks.known) == (["store-busy"], 3)
+        checks.hurry()
+        await until(lambda: not checks.known)
+
+
+@in_loop
+async def test_an_error_is_reported_and_not_the_end(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with laboratory(civil_daily_quota=0) as lab:
+        checks, registry = lab.registrar.pending, lab.registrar.civil_registry
+        await kept(lab, 0, 3)
+        await until(lambda: checks._is_away)
+        told: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        with monkeypatch.context() as broken:
+            broken.setattr(registry, "problem_with", lambda *_: 1 / 0)
+            checks.hurry()
+            await until(lambda: told)
+        registry._daily_quota = 100
+        lab.time += 3_600  # the claim of the one that failed is over
+        checks.hurry()
+        await until(lambda: not checks.known)
+    assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
+
+
+@in_loop
+async def test_what_is_being_asked_about_is_given_back_at_the_end(laboratory: Laboratory) -> None:
+    async with laboratory(civil_daily_quota=0) as lab:
+        registry = lab.registrar.civil_registry
+        await kept(lab, 0, 3)
+        await until(lambda: lab.registrar.pending._is_away)
+        registry._daily_quota, registry._latency = 100, 60
+        lab.registrar.pending.hurry()
+        await until(lambda: registry.checks)
+        assert len(await rows(lab, "SELECT * FROM pending_identities WHERE claimed_until > 0")) == 1
+        await lab.registrar.pending.stop()
+        assert len(await rows(lab, "SELECT * FROM pending_identities WHERE claimed_until = 0")) == 3
+    async with laboratory() as lab:
+        async with asyncio.timeout(10):
+            while await rows(lab, "SELECT * FROM pending_identities"):
+                await asyncio.sleep(0.002)
+
+
+@in_loop
+async def test_the_answer_is_the_one_that_the_description_promises(laboratory: Laboratory) -> None:
+    route, _ = Router(ROUTES).find("POST", "/api/v1/identity")
+    async with laboratory(civil_daily_quota=0) as lab:
+        (answer,) = await kept(lab, 1, 2)
+        described = (await lab.send("GET", "/openapi.json")).json()["paths"]["/api/v1/identity"]["post"]["responses"]
+    assert (sorted(route.success), route.success_status) == ([201, 202], 201)
+    assert described["202"]["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/IdentityPending"}}
+    }
+    assert msgspec.json.decode(answer.body, type=IdentityPending, strict=True) == IdentityPending(1, False, True)
