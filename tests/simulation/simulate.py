@@ -32,12 +32,24 @@ def play(seed: int) -> tuple[World, RampJudgement, list[str]]:
         return world, judged.ramps[0], broken(world, judged)
 
 
+def story(world: World) -> str:
+    """Return what goes wrong in a run, in words."""
+    return f"{'curve, ' if world.is_curve else ''}{' beside '.join(map(str, world.faults)) or 'clean'}"
+
+
+def kind(world: World) -> str:
+    """Return the claim and the names of the faults."""
+    names = (f"{fault.name}{' (heavy)' if fault.is_heavy else ''}" for fault in world.faults)
+    return f"{'curve' if world.is_curve else 'peak'}: {' + '.join(sorted(names)) or 'clean'}"
+
+
 def tell(seed: int) -> int:
     """Play one seed and print its story."""
     world, ramp, wrong = play(seed)
     say(world.text)
-    say(f"seed {seed}: {world.fault}{' (heavy)' if world.fault.is_heavy else ''}")
-    say(f"{world.model.requests} requests, {len(world.model.rules.rows)} rows stored, {world.model.touched} touched")
+    say(f"seed {seed}: {story(world)}")
+    model = world.model
+    say(f"{model.requests} requests, {model.repeats} repeats, {len(model.rules.rows)} rows, {model.touched} touched")
     say(ramp.sentence)
     for reason in ramp.reasons:
         say(f"  {reason}")
@@ -47,18 +59,17 @@ def tell(seed: int) -> int:
 
 
 def sweep(seeds: range) -> int:
-    """Play many seeds and print what is broken, then how many of each fault had which verdict."""
+    """Play many seeds and print what is broken, then how many of each kind had which verdict."""
     verdicts: Counter[tuple[str, str]] = Counter()
     failed = 0
     for seed in seeds:
         world, ramp, wrong = play(seed)
-        name = f"{world.fault.name}{' (heavy)' if world.fault.is_heavy else ''}"
-        verdicts[name, ramp.verdict.name] += 1
+        verdicts[kind(world), ramp.verdict.name] += 1
         failed += bool(wrong)
         for words in wrong:
-            say(f"seed {seed} ({world.fault}): {words}")
-    for (fault, verdict), count in sorted(verdicts.items()):
-        say(f"{count:6d}  {verdict:13s}  {fault}")
+            say(f"seed {seed} ({story(world)}): {words}")
+    for (name, verdict), count in sorted(verdicts.items()):
+        say(f"{count:6d}  {verdict:13s}  {name}")
     say(f"{len(seeds)} runs, {failed} of them break an invariant")
     return bool(failed)
 

@@ -39,6 +39,7 @@ class Network:
         self.loop, self._random, self._accept, self._refused = loop, random, accept, refused
         self._base = random.uniform(0.0001, 0.005)
         self._sliced = random.choice([0.0, 0.0, 0.3])
+        self.is_down: Callable[[], bool] = lambda: False
 
     def delay(self) -> float:
         return self._base * (0.5 + self._random.random())
@@ -49,7 +50,7 @@ class Network:
     def _establish(self, host: Host, factory: Callable[[], Any], made: asyncio.Future[Any]) -> None:
         if made.done():
             return
-        if self._random.random() < self._refused:
+        if self.is_down() or self._random.random() < self._refused:
             made.set_exception(ConnectionRefusedError("nobody listens"))
             return
         call = Call(self, host, factory())
@@ -102,7 +103,11 @@ class Call(asyncio.Transport):
     def _at_client(self, thing: Any) -> None:
         if self._is_closing:
             return
-        if thing == RESET:
+        if isinstance(thing, tuple):
+            piece, told = thing
+            self.protocol.data_received(piece)
+            told()
+        elif thing == RESET:
             self._leave(ConnectionResetError("reset by peer"), RESET)
         elif thing == END:
             self.protocol.eof_received()
@@ -118,9 +123,12 @@ class Call(asyncio.Transport):
         else:
             self._system.heard(thing)
 
-    def answer(self, content: bytes) -> None:
-        for piece in self._network.pieces(content):
+    def answer(self, content: bytes, told: Callable[[], None] | None = None) -> None:
+        """Send an answer; `told` is called at the moment at which the last of it has reached a client that listens."""
+        *pieces, last = self._network.pieces(content)
+        for piece in pieces:
             self._in.put(piece)
+        self._in.put(last if told is None else (last, told))
 
     def end(self) -> None:
         self._in.put(END)

@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 from unittest.mock import patch
 
 from fake_system import PASSWORD, FakeSystem
-from simulated_faults import CLEAN, Fault, draw
+from simulated_faults import BLINDING, Fault, Faults, draw
 from simulated_network import Network, Pipe
+from simulated_scenario import PREFILLED, scenario_of
 from simulated_system import SystemModel
 from virtual_loop import Host, VirtualLoop
 
@@ -30,7 +31,7 @@ from prakerja_load.driver.assignment import load as load_assignment
 from prakerja_load.driver.attendant import BEAT_EVERY, Attendant
 from prakerja_load.driver.conductor import Conductor
 from prakerja_load.driver.gauge import Vitals
-from prakerja_load.driver.message import Order, Report, pack
+from prakerja_load.driver.message import Final, Order, Report, pack
 from prakerja_load.driver.offer import make_offer
 from prakerja_load.driver.offering import Offering
 from prakerja_load.driver.wire import RequestWriter
@@ -50,7 +51,7 @@ from prakerja_load.trial.system import System
 
 TICK = 0.1
 
-PREFILLED = 5  # whose numbers somebody else may give
+SAY_AGAIN, DISMISSED_WITHIN = 1.0, 10.0  # a worker's last word, as driver.worker says it
 SETTLING = 10.0  # seconds that requests on their way have to arrive before the store is exported
 FIRST_NOW = 1_000_000_000_000  # a clock that starts at nought would hide who forgets the epoch
 
@@ -61,10 +62,14 @@ def people(seed: int) -> Population:
 
 
 class StillVitals(Vitals):
-    """A process in good health: what the machine that simulates is like says nothing of the simulated one."""
+    """A process as healthy as it is told: what the machine that simulates is like says nothing of the simulated one."""
+
+    def __init__(self, clock: Callable[[], int], cpu: float) -> None:
+        super().__init__(clock)
+        self._busy = cpu
 
     def read(self) -> tuple[float, float, int]:
-        return 0.2, 0.0, 50_000_000
+        return self._busy, 0.0, 50_000_000
 
 
 class SimulatedSystem(System):
@@ -113,7 +118,8 @@ class Worker:
             in_flight_limit=task.in_flight_limit,
         )
         clock = world.clock.now_ns
-        self.offering = Offering(offer, self.host, clock, StillVitals(clock))  # type: ignore[arg-type]
+        vitals = StillVitals(clock, world.cpu_of(number))
+        self.offering = Offering(offer, self.host, clock, vitals)  # type: ignore[arg-type]
         self.attendant = Attendant(
             self.offering, self._send, run=task.run, worker=number, drain=task.drain, clock=clock
         )
@@ -135,8 +141,15 @@ class Worker:
             return
         self.playing.result()
         self.attendant.show_rest()
-        self._world.merge(self, self._take_count())
-        self.attendant.finish()
+        self._world.merge(self, self._take_count(), is_last=True)
+        self._say_last()
+
+    def _say_last(self) -> None:
+        """Say the last word until it is heard, as a worker's process does."""
+        attendant = self.attendant
+        if not (attendant.is_dismissed or attendant.is_alone or attendant.silence > DISMISSED_WITHIN):
+            attendant.finish()
+            self.host.call_later(SAY_AGAIN, self._say_last)
 
     def _count(self, samples: Any) -> None:
         self._merged += samples.size
@@ -150,19 +163,43 @@ class Worker:
 
 
 class World:
-    """One simulated run; `run` plays it and returns its judgement."""
+    """One simulated run; `run` plays it and returns its judgement.
 
-    def __init__(self, seed: int, fault: Fault | None = None) -> None:
+    Even seeds are clean and odd ones have faults, unless they are given; one in six plays a curve.
+    """
+
+    def __init__(self, seed: int, faults: Faults | None = None, *, is_curve: bool | None = None) -> None:
         self.seed = seed
         draws = Random(f"{seed} shape")
-        self.fault = fault if fault is not None else (CLEAN if seed % 2 == 0 else draw(draws))
-        self.text = scenario_of(seed, draws, self.fault)
+        drawn = draws.random() < 1 / 6
+        self.is_curve = drawn if is_curve is None else is_curve
+        self.faults = (() if seed % 2 == 0 else draw(draws, is_curve=self.is_curve)) if faults is None else faults
+        self.text = scenario_of(seed, draws, self.faults, is_curve=self.is_curve)
         self.clock = VirtualClock(FIRST_NOW)
         self.loop = VirtualLoop(self.clock)
         self.workers: list[Worker] = []
-        self.merged = 0
+        self.merged = self.unheard = 0  # samples of the workers' statistics that came, and that were lost on their way
         self._is_cut_off = False
+        self._link_delay = 0.0  # on top of the network's, to and from the last worker
+        self._last_words = 0
         self._draws = draws
+
+    def has(self, *names: str) -> bool:
+        """Tell whether one of these faults is among the run's."""
+        return any(fault.name in names for fault in self.faults)
+
+    @property
+    def is_blind(self) -> bool:
+        """Tell whether evidence or arrivals were lost with a worker."""
+        return self.has(*BLINDING)
+
+    def fault(self, name: str) -> Fault | None:
+        """Return the fault of this name."""
+        return next((fault for fault in self.faults if fault.name == name), None)
+
+    def cpu_of(self, worker: int) -> float:
+        """Return how busy the core of a worker is."""
+        return 0.93 if self.has("busy-generator") and worker == 0 else 0.2
 
     def run(self, folder: Path) -> RunJudgement:
         scenario = scenarios.parse(self.text)
@@ -193,15 +230,16 @@ class World:
             [applicant(prefilled + index) for index in range(count)] if is_new else [],
             today=today(self.clock.wall()),
             prefilled=[applicant(index) for index in range(prefilled)],
-            quota=10**9 if self.fault.name == "oversell" else self.quota,
+            quota=10**9 if self.has("oversell") else self.quota,
         )
         if is_new:  # prefilled people have joined nothing in this wave, but their numbers are in use
             rules.rows.clear()
         service = self._draws.uniform(0.005, 0.02)
         servers = self._draws.randint(4, 8)
-        model = SystemModel(self.loop, Random(f"{self.seed} system"), rules, self.fault, servers, service)
-        refused = self.fault.share if self.fault.name == "refuse" else 0.0
-        self.network = Network(self.loop, Random(f"{self.seed} network"), model.accept, refused)
+        model = SystemModel(self.loop, Random(f"{self.seed} system"), rules, self.faults, servers, service)
+        refuse = self.fault("refuse")
+        self.network = Network(self.loop, Random(f"{self.seed} network"), model.accept, refuse.share if refuse else 0.0)
+        self.network.is_down = lambda: model.is_down
         return model
 
     # --- controller and workers ------------------------------------------------------------------------------------
@@ -211,12 +249,12 @@ class World:
         self._controller = Host(self.loop)
         self.conductor = Conductor(
             self.task.run, self.task.schedule(), self._order, self.clock.now_ns,
-            workers=self.task.workers, drain=self.task.drain,
+            workers=self.task.workers, drain=self.task.drain, tolerates_loss=self.task.tolerate_worker_loss,
         )  # fmt: skip
         self.workers = [Worker(self, number, self.task, course.folder) for number in range(self.task.workers)]
-        delay = self.network.delay
-        self._to_worker = [Pipe(self.loop, delay, self._deliver(worker)) for worker in self.workers]
-        self._to_controller = [Pipe(self.loop, delay, self._hear(worker)) for worker in self.workers]
+        pipes = [(self._delay_of(worker), worker) for worker in self.workers]
+        self._to_worker = [Pipe(self.loop, delay, self._deliver(worker)) for delay, worker in pipes]
+        self._to_controller = [Pipe(self.loop, delay, self._hear(worker)) for delay, worker in pipes]
         self._over = self.loop.create_future()
         self._controller.call_soon(self._tick)
         self.loop.run_until_complete(self._over)
@@ -235,18 +273,30 @@ class World:
             self._controller.call_later(TICK, self._tick)
 
     def _plan_faults(self, epoch: float) -> None:
-        self.model.epoch = epoch
-        victim, fault = self.workers[-1], self.fault
+        self.model.begin(epoch)
+        for fault in self.faults:
+            if deed := self._deed(fault):
+                self.loop.call_at(epoch + fault.at, deed)
+
+    def _deed(self, fault: Fault) -> Callable[[], None] | None:
+        """Return what a fault of the generator does when its time comes; the last worker is its victim."""
+        host = self.workers[-1].host
         deeds: dict[str, Callable[[], None]] = {
-            "kill-worker": victim.host.die,
+            "kill-worker": host.die,
+            "freeze-worker": lambda: host.freeze(fault.seconds),
             "cut-worker-off": self._cut_off,
-            "freeze-worker": lambda: victim.host.freeze(fault.seconds),
+            "slow-link": lambda: self._slow_down(fault.seconds),
         }
-        if deed := deeds.get(fault.name):
-            self.loop.call_at(epoch + fault.at, deed)
+        return deeds.get(fault.name)
 
     def _cut_off(self) -> None:
         self._is_cut_off = True
+
+    def _slow_down(self, seconds: float) -> None:
+        self._link_delay = seconds
+
+    def _delay_of(self, worker: Worker) -> Callable[[], float]:
+        return lambda: self.network.delay() + self._link_delay * (worker is self.workers[-1])
 
     def _is_heard(self, worker: Worker) -> bool:
         return not (self._is_cut_off and worker is self.workers[-1])
@@ -257,13 +307,23 @@ class World:
             self._to_worker[number].put(pack(order))
 
     def say(self, worker: Worker, report: Report) -> None:
-        if self._is_heard(worker):
+        if self._is_heard(worker) and not self._is_lost_word(worker, report):
             self._to_controller[worker.number].put(pack(report))
 
-    def merge(self, worker: Worker, samples: int) -> None:
+    def _is_lost_word(self, worker: Worker, report: Report) -> bool:
+        """Tell whether a last word of the victim gets lost: the first one, or each that it says."""
+        if not isinstance(report, Final) or worker is not self.workers[-1]:
+            return False
+        self._last_words += 1
+        return self.has("lose-last-words") or (self.has("lose-last-word") and self._last_words == 1)
+
+    def merge(self, worker: Worker, samples: int, *, is_last: bool = False) -> None:
         """Take what Locust's own messages would bring of a worker's samples."""
-        if self._is_heard(worker):
+        is_lost = is_last and self.has("lose-last-count") and worker is self.workers[-1]
+        if self._is_heard(worker) and not is_lost:
             self._to_controller[worker.number].put(samples)
+        else:
+            self.unheard += samples
 
     def _deliver(self, worker: Worker) -> Callable[[Any], None]:
         return lambda packed: worker.host.call_soon(worker.attendant.hear, packed) and None
@@ -289,43 +349,3 @@ class World:
             for writer in worker.offering.recorder._writers.values():
                 if writer is not None:
                     writer._file.close()
-
-
-def scenario_of(seed: int, draws: Random, fault: Fault) -> str:
-    """Return a scenario small enough for two hundred of its kind, with limits that so few journeys can decide."""
-    is_new = draws.random() < 0.4
-    rate = draws.uniform(4, 5) if is_new else draws.uniform(9, 12)
-    windows = 'every_window = "4s"\n' if draws.random() < 0.5 else ""
-    has_few_places = fault.name == "oversell" or draws.random() < 0.15
-    return f"""
-name = "simulated"
-seed = {seed}
-claim = "peak"
-[demand]
-peak_minute_share = 1.0
-[[ramps]]
-name = "simulated"
-registrants = {round(rate * 60)}
-prefill = {PREFILLED}
-hold = "8s"
-[journey]
-name = "{"new-applicant" if is_new else "returning-applicant"}"
-funnel = "none"
-think_time_scale = {draws.uniform(0.0003, 0.0006) if is_new else draws.uniform(0.001, 0.004)}
-photo_size = 256
-[load]
-workers = {draws.choice([1, 2, 2])}
-connection = "{draws.choice(["per-registrant", "reuse"]) if fault.name != "refuse" else "per-registrant"}"
-warm_up = "3s"
-patience = "6s"
-drain = "90s"
-[objectives]
-quantile = "{80 if is_new else 90}%"
-step_success = "85%"
-journey_success = "80%"
-completed_share = "80%"
-arrivals = 20
-judged = "8s"
-{windows}[registrar]
-wave_quota = {10 if has_few_places else 1_000_000}
-"""

@@ -39,9 +39,17 @@ CALM = (
     "objectives.arrivals=500",
     "load.drain=60s",
 )
-# One failure of 800 leaves a step between its bounds (0.592 % at most, limit 0.5 %). Of 3 200 nine may fail; 1.6 do on
-# the average, ten or more of some step's in 1 of 10 000 runs. Windows of 20 s would be as poor as the 800.
-ENOUGH_TO_FORGIVE = ("ramps.1.hold=160s", "objectives.every_window=160s")
+# One failure of 800 leaves a step between its bounds (0.592 % at most, limit 0.5 %), so 3 200 are judged, of which
+# nine may fail a step. Whoever fails counts as +∞ in the times of every later step, and of 3 200 a p99 can bear 22:
+# of some 17 requests each, one in 5 000 fails 11 of them. Windows of 20 s would be as poor as the 800. With a +∞ among
+# them only hundreds of independent times bound a p99, so every answer takes a random time of its own.
+ENOUGH_TO_FORGIVE = ("ramps.1.hold=160s", "objectives.every_window=160s", "load.warm_up=6s")
+OF_ITS_OWN = '{name="known-queue", slots=1000, seconds=0.15, service="exponential"}'
+# Nobody comes back sooner than 0.1 s after a write (5 s to 30 s of thought), when it has long been committed; a
+# registration in which so much is thought would last longer than the warm-up.
+THOUGHTFUL = ("journey.name=returning-applicant", "journey.think_time_scale=0.02")
+# and these come back as soon as they are answered
+THOUGHTLESS = ("journey.think_time_scale=0.00001",)
 
 CASES = (
     Case('{name="lose-write", every=997}', "NOT_SUSTAINED", "(lost)", "lost"),
@@ -60,11 +68,13 @@ CASES = (
         '{name="leak-memory", bytes=65_536}', "NOT_SUSTAINED", "memory growth", "", ("objectives.memory_growth=64MiB",)
     ),
     Case('{name="oversell", places=3}', "NOT_SUSTAINED", "(oversold)", "oversold", ("registrar.wave_quota=700",), 3),
-    # only a crash could show it, and a run has none: see the kills of tests/registrar/contract
-    Case('{name="acknowledge-early", every=10}', "SUSTAINED", "every objective holds", ""),
+    # what is not committed is not there for who looks at once; later only a crash could show it, and a run has none:
+    # see the kills of tests/registrar/contract
+    Case('{name="acknowledge-early", every=1}', "NOT_SUSTAINED", "success of step 4 log-in", "", THOUGHTLESS),
+    Case('{name="acknowledge-early", every=10}', "SUSTAINED", "every objective holds", "", THOUGHTFUL),
     # what stays inside every limit is disclosed, and is no reason to accuse
     Case('{name="slow", seconds=0.05}', "SUSTAINED", "every objective holds", ""),
-    Case('{name="error", share=0.0005}', "SUSTAINED", "every objective holds", "", ENOUGH_TO_FORGIVE),
+    Case(f'{{name="error", share=0.0002}}, {OF_ITS_OWN}', "SUSTAINED", "every objective holds", "", ENOUGH_TO_FORGIVE),
 )
 ELSEWHERE = "test_verdicts.py"  # beside this file: the other defects
 
