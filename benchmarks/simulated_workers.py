@@ -52,6 +52,7 @@ class MadeUp:
         self.methods: dict[int, str] = dict.fromkeys(range(1, REQUESTS + 1), "POST")
         self.started = self.finished = 0
         self.dropped = self.in_flight = self.exhausted = self.standstill = 0
+        self.health = 0.0, 0.0
         self.left: tuple[Handling, ...] = ()
         self.reason = ""
         self.is_fatal = False

@@ -126,8 +126,9 @@ class Attendant:
         self.show_rest()
         elapsed, lateness = self._tally.take()
         under_way, handled = self._progress()
-        standstill = self._offering.standstill
-        self._send(Beat(self._run, self._worker, self._totals(), handled, under_way, elapsed, lateness, standstill))
+        standstill, health = self._offering.standstill, self._offering.health
+        totals = self._totals()
+        self._send(Beat(self._run, self._worker, totals, handled, under_way, elapsed, lateness, standstill, *health))
 
     @property
     def silence(self) -> Seconds:

@@ -143,7 +143,8 @@ class Conductor:
         if self._elsewhere is None or report.version != self._elsewhere.version:
             self.foreign += 1
             ours = self._elsewhere.version if self._elsewhere else "none that come from elsewhere"
-            self._send(client, Stop("", f"workers of version {report.version} asked for a place, wanted: {ours}", 0))
+            why = f"workers of version {report.version} (+ digest of the sources) asked for a place, wanted: {ours}"
+            self._send(client, Stop("", why, 0))
         elif self.epoch is None and (number := self._seats.take(client, self._clock())) is not None:
             self._send(client, Place(self.run, number, self._elsewhere.task))
 

@@ -30,10 +30,10 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import MasterRunner
 
-from prakerja_load import __version__
 from prakerja_load.driver import guard
 from prakerja_load.driver.archive import Archive
 from prakerja_load.driver.assignment import Assignment, load
+from prakerja_load.driver.build import this_build
 from prakerja_load.driver.conductor import Conductor
 from prakerja_load.driver.consent import watch_consent
 from prakerja_load.driver.gauge import Vitals
@@ -44,7 +44,7 @@ from prakerja_load.driver.watch import Watch
 from prakerja_load.errors import HarnessError, PrakerjaLoadError
 from prakerja_load.evidence.run_directory import BEGUN, CONTROLLER, write_json
 from prakerja_load.journey.forecast import forecast
-from prakerja_load.units import SECOND_NS, Seconds
+from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
 
 TICK: Seconds = 0.1
 LOOPBACK = "127.0.0.1"
@@ -91,12 +91,14 @@ class Controller:
             tolerates_loss=task.tolerate_worker_loss,
             begins_at=task.begins_at,
             only=task.only,
-            elsewhere=Elsewhere(msgspec.json.encode(task), __version__, self._archive) if self._archive else None,
+            elsewhere=Elsewhere(msgspec.json.encode(task), this_build(), self._archive) if self._archive else None,
             listen=lambda beat: self._watch.listen(beat, time.perf_counter_ns()),
         )
         self._vitals = Vitals()
         self._vitals.watch_garbage()
         self._seconds: list[dict[str, float]] = []
+        self._looked: Nanoseconds | None = None  # at the clock, in the loop that leads
+        self._lag: Nanoseconds = 0  # the worst of this second
         self._signals = 0
         self._checked = time.perf_counter_ns()
 
@@ -123,6 +125,7 @@ class Controller:
     def _lead(self) -> None:
         conductor, has_begun, next_second = self._conductor, False, time.perf_counter_ns()
         while not conductor.is_over:
+            self._look_at_the_clock()
             conductor.tick()
             self._runner.led = {worker.client for worker in conductor.workers.values() if worker.state != "lost"}
             if conductor.epoch is not None and not has_begun:
@@ -130,14 +133,25 @@ class Controller:
                 since = (time.perf_counter_ns() - conductor.epoch) / SECOND_NS
                 write_json(self._folder / BEGUN, {"epoch_ns": conductor.epoch, "epoch_wall": time.time() - since})
                 say("started", epoch_ns=conductor.epoch, workers=len(conductor.workers))
-            if (has_begun or self._archive) and time.perf_counter_ns() >= next_second:
+            if time.perf_counter_ns() >= next_second:
                 next_second = max(next_second + SECOND_NS, time.perf_counter_ns())
                 self._each_second()
             gevent.sleep(TICK)
 
+    def _look_at_the_clock(self) -> None:
+        """Notice how much later than a tick ago this is."""
+        now = time.perf_counter_ns()
+        if self._looked is not None:
+            self._lag = max(self._lag, now - self._looked - round(TICK * SECOND_NS))
+        self._looked = now
+
     def _each_second(self) -> None:
+        """Write down this process's health once the ramp has its time, and say how far it is, gathering included."""
         cpu, pause, rss = self._vitals.read()
-        self._seconds.append({"at": self._conductor.elapsed, "cpu": cpu, "gc_pause": pause, "rss": rss})
+        lag, self._lag = self._lag / SECOND_NS, 0
+        if self._conductor.epoch is not None:
+            at = self._conductor.elapsed
+            self._seconds.append({"at": at, "cpu": cpu, "loop_lag": lag, "gc_pause": pause, "rss": rss})
         if len(self._seconds) > _MOST_VITALS:
             del self._seconds[::2]
         say("progress", **msgspec.to_builtins(self._watch.look(self._conductor, time.perf_counter_ns())))

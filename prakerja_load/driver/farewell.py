@@ -1,6 +1,6 @@
 """The last word to workers from elsewhere: whoever asks for a place after the last ramp is told that none follows.
 
-    python -m prakerja_load.driver.farewell HOST:PORT
+    python -m prakerja_load.driver.farewell HOST:PORT [--answering SECONDS]
 
 Between two ramps a store may be filled for minutes, so a worker that hears nothing goes on asking; this process answers
 for a few seconds, in which every worker asks several times.
@@ -27,8 +27,8 @@ from prakerja_load.driver.message import KIND, Over, pack
 from prakerja_load.errors import HarnessError, PrakerjaLoadError
 from prakerja_load.units import Seconds
 
-ANSWERING: Seconds = 3.0
-"""Six times as long as a worker waits before it asks again."""
+ANSWERING: Seconds = 10.0
+"""A worker is a new process for each ramp: on a busy host it is seconds before it asks for the first time."""
 _LINGER = 1000  # milliseconds for the last messages to leave
 
 
@@ -51,8 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Say farewell and return the exit code."""
     parser = argparse.ArgumentParser(prog="prakerja_load.driver.farewell")
     parser.add_argument("address")
+    parser.add_argument("--answering", type=float, default=ANSWERING, help="seconds")
+    options = parser.parse_args(arguments)
     try:
-        say_farewell(parse_address(parser.parse_args(arguments).address))
+        say_farewell(parse_address(options.address), options.answering)
     except PrakerjaLoadError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

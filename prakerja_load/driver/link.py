@@ -13,8 +13,8 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
-from prakerja_load import __version__
 from prakerja_load.driver.address import Address
+from prakerja_load.driver.build import this_build
 from prakerja_load.driver.message import KIND, Join, Order, Over, Place, Report, Stop, pack, unpack_order
 from prakerja_load.errors import HarnessError
 from prakerja_load.units import Seconds
@@ -85,6 +85,6 @@ def find_place(link: Link, host: str, wait: Seconds) -> Place | None:
                 case Stop(run="", reason=reason):
                     raise HarnessError(reason)
         answers.clear()
-        link.say(Join(host, os.getpid(), __version__))
+        link.say(Join(host, os.getpid(), this_build()))
         gevent.sleep(_JOIN_EVERY)
     raise HarnessError(f"the controller had no place for this worker within {wait:g} s")

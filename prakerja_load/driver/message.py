@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from prakerja_load.units import Nanoseconds
+from prakerja_load.units import Nanoseconds, Seconds
 
 KIND = "prakerja-load"
 """The type of Locust message that carries all of these."""
@@ -37,7 +37,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
 
     host: str
     pid: int
-    version: str  # of this package
+    version: str  # of this package, with the digest of its sources
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -81,6 +81,8 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
     elapsed: bytes = b""  # histogram of elapsed times since the last beat
     lateness: bytes = b""  # histogram of lateness since the last beat
     standstill: Nanoseconds = 0  # since the loop last looked at its clock
+    cpu: float = 0.0  # CPU seconds of its process ÷ wall seconds, in the last second that was taken down
+    lag: Seconds = 0.0  # worst delay of its loop in that second
 
 
 class Final(msgspec.Struct, frozen=True, tag="final"):

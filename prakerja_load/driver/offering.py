@@ -55,6 +55,8 @@ class Offering:
         self.is_fatal = False  # the harness itself could not go on
         self.started = self.finished = self.dropped = 0
         self.left: tuple[Handling, ...] = ()  # ranges it was told or had to leave
+        self.health: tuple[float, Seconds] = 0.0, 0.0
+        """CPU share of the process, and the worst delay of the loop, in the last second that was taken down."""
         self.methods: dict[int, str] = {}
         """The HTTP method of each step number that was asked for."""
         self._live: dict[LiveRegistrant, None] = {}
@@ -275,6 +277,7 @@ class Offering:
         now = self._clock()
         cpu, pause, rss = self._vitals.read()
         lag, self._lag = self._lag / SECOND_NS, 0
+        self.health = cpu, lag
         self.recorder.vital(
             now, cpu, lag, pause, self._in_flight.mean(now), self._in_system.mean(now), self._client.sockets, rss
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prakerja_load.evidence.progress import Progress
+from prakerja_load.judgement.accusing import CPU_LIMIT
 from prakerja_load.scenario import Objectives
 from prakerja_load.units import (
     PerSecond,
@@ -58,7 +59,7 @@ def rows(ask: Ask, seen: Progress) -> list[tuple[str, str]]:
         ("Offered against achieved", f"{offered}, {finished}; {rates} in the last seconds"),
         ("Elapsed to a step, last seconds", f"{times} (think time taken out; the journey's limit {_limit(ask)})"),
         ("In flight", f"{format_count(seen.in_flight)} registrants, {format_rate(seen.request_rate, 'requests')}"),
-        ("Soundness", "; ".join(_doubts(ask, seen)) or f"no doubt so far: {_lateness(ask, seen)}"),
+        ("Soundness", "; ".join(_doubts(ask, seen)) or f"no doubt so far: {_health(ask, seen)}"),
         ("Verdict so far", verdict_so_far(ask, seen)),
     ]
 
@@ -66,10 +67,11 @@ def rows(ask: Ask, seen: Progress) -> list[tuple[str, str]]:
 def verdict_so_far(ask: Ask, seen: Progress) -> str:
     """Return what speaks against the system so far; never SUSTAINED, which needs evidence and reconciliation."""
     against = list(_against(ask, seen))
-    if against and not _is_late(ask, seen):
+    excuses = list(_excuses(ask, seen))
+    if against and not excuses:
         return f"NOT_SUSTAINED so far: {'; '.join(against)}"
     if against:
-        return f"INCONCLUSIVE so far: {'; '.join(against)}, but the generator itself is late"
+        return f"INCONCLUSIVE so far: {'; '.join(against)}, but the generator itself is in doubt: {'; '.join(excuses)}"
     doubts = list(_doubts(ask, seen))
     if doubts:
         return f"INCONCLUSIVE so far: {'; '.join(doubts)}"
@@ -94,19 +96,30 @@ def _doubts(ask: Ask, seen: Progress) -> Iterator[str]:
         yield f"{format_count(seen.dropped)} arrivals dropped, allowed none"
     if seen.lost_workers:
         yield f"{seen.lost_workers} of {seen.workers} workers lost, allowed none"
-    if _is_late(ask, seen):
-        yield _lateness(ask, seen)
+    yield from _excuses(ask, seen)
     if seen.note:
         yield f"ended early: {seen.note}"
 
 
-def _is_late(ask: Ask, seen: Progress) -> bool:
-    return seen.lateness_p99 > ask.lateness_limit
+def _excuses(ask: Ask, seen: Progress) -> Iterator[str]:
+    """Yield every doubt that withdraws what is said about time: the generator was late, busy, or stood still."""
+    if seen.lateness_p99 > ask.lateness_limit:
+        yield _lateness(ask, seen)
+    if seen.cpu > CPU_LIMIT:
+        yield f"a worker used {format_share(seen.cpu)} of a core, allowed {format_share(CPU_LIMIT)}"
+    if seen.lag > ask.lateness_limit:
+        allowed = format_duration(ask.lateness_limit)
+        yield f"a worker's loop stood still for {format_duration(seen.lag)}, allowed {allowed}"
 
 
 def _lateness(ask: Ask, seen: Progress) -> str:
     allowed = format_duration(ask.lateness_limit)
     return f"lateness p99 {format_duration(seen.lateness_p99)} in the last seconds, allowed {allowed}"
+
+
+def _health(ask: Ask, seen: Progress) -> str:
+    loop = f"its loop at most {format_duration(seen.lag)} behind"
+    return f"{_lateness(ask, seen)}; the busiest worker used {format_share(seen.cpu)} of a core, {loop}"
 
 
 def _limit(ask: Ask) -> str:

@@ -18,7 +18,7 @@ class Elsewhere:
     """What it takes to lead workers that are not on this disk: the task they are given, and where evidence goes."""
 
     task: bytes  # driver.assignment.Assignment as JSON
-    version: str  # of this package; another one may understand another schedule by the same words
+    version: str  # of this package, with the digest of its sources: others may understand the same words otherwise
     archive: Archive
 
 

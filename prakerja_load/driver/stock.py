@@ -108,6 +108,7 @@ class Lead:
             time.perf_counter_ns,
             workers=workers,
             drain=task.drain,
+            tolerates_loss=task.tolerate_worker_loss,
             listen=lambda beat: self._watch.listen(beat, time.perf_counter_ns()),
         )
         self._over = over
@@ -235,9 +236,12 @@ def _journey_options(scenario: Scenario, url: str) -> JourneyOptions:
 
 
 def introduce(task: Assignment, target: guard.Target) -> None:
-    """Make the people of the run known to a laboratory's civil registry; a real system knows its own."""
+    """Make the people of the run known to a laboratory's civil registry; a real system knows its own.
+
+    A laboratory is one whose token is set; that it may be loaded has been checked before.
+    """
     token = os.environ.get(LAB_VARIABLE, "")
-    if not token or not target.is_loopback:
+    if not token:
         return
     connection = guard.CheckedConnection(target, 60.0, target.endpoint(task.authorities).tls)
     people = stream.civil_lines(

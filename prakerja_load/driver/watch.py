@@ -32,6 +32,8 @@ class _Slot:
     def __init__(self, second: int) -> None:
         self.second = second
         self.elapsed, self.lateness = Histogram(HIGHEST), Histogram(HIGHEST)
+        self.cpu: dict[int, float] = {}  # by worker
+        self.lag: Seconds = 0.0
 
 
 class Watch:
@@ -50,6 +52,8 @@ class Watch:
         slot = self._slots[-1]
         slot.elapsed.merge(Histogram.from_bytes(beat.elapsed))
         slot.lateness.merge(Histogram.from_bytes(beat.lateness))
+        slot.cpu[beat.worker] = beat.cpu
+        slot.lag = max(slot.lag, beat.lag)
 
     def look(self, conductor: Conductor, now: Nanoseconds) -> Progress:
         """Return the state of the ramp."""
@@ -62,7 +66,7 @@ class Watch:
         elapsed_times, lateness = self._histograms()
         return Progress(
             ramp=self._task.name,
-            phase=self._phase(conductor, elapsed),
+            phase="starting" if conductor.epoch is None else self._phase(conductor, elapsed),
             elapsed=max(0.0, elapsed),
             remaining=max(0.0, conductor.schedule.duration - elapsed),
             offered=offered,
@@ -80,6 +84,8 @@ class Watch:
             errors=totals.errors,
             workers=len(conductor.workers),
             lost_workers=sum(worker.state == "lost" for worker in conductor.workers.values()),
+            cpu=self._busiest(),
+            lag=max((slot.lag for slot in self._slots), default=0.0),
             note=conductor.stopped,
         )
 
@@ -96,6 +102,14 @@ class Watch:
         if conductor.stopped or elapsed >= conductor.schedule.duration:
             return "draining"
         return "warming-up" if elapsed < self._task.warm_up else "holding"
+
+    def _busiest(self) -> float:
+        """Return the highest mean CPU share of a worker over the last seconds."""
+        shares: dict[int, list[float]] = {}
+        for slot in self._slots:
+            for worker, cpu in slot.cpu.items():
+                shares.setdefault(worker, []).append(cpu)
+        return max((sum(found) / len(found) for found in shares.values()), default=0.0)
 
     def _histograms(self) -> tuple[Histogram, Histogram]:
         elapsed, lateness = Histogram(HIGHEST), Histogram(HIGHEST)

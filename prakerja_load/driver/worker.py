@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -147,8 +148,10 @@ def serve_elsewhere(controller: Address, reports: Path, wait: Seconds) -> int:
         say("over")
         return 0
     task = msgspec.json.decode(place.task, type=Assignment)
+    _check_ports(task, place.worker)
     ramp = reports / place.run
     folder = worker_path(ramp, place.worker)
+    _lay_aside(folder)
     say("placed", run=place.run, worker=place.worker, folder=str(folder))
     code = Worker(folder, task, place.worker, link, is_elsewhere=True).run()
     if code == 0:
@@ -158,6 +161,21 @@ def serve_elsewhere(controller: Address, reports: Path, wait: Seconds) -> int:
             ramp.rmdir()
     say("finished", run=place.run, worker=place.worker, exit_code=code, kept="" if code == 0 else str(folder))
     return code
+
+
+def _lay_aside(folder: Path) -> None:
+    """Keep what an earlier part of the same ramp left here apart: this part's evidence is to be its own."""
+    if folder.exists():
+        folder.rename(next(place for n in itertools.count(1) if not (place := Path(f"{folder}.kept-{n}")).exists()))
+
+
+def _check_ports(task: Assignment, worker: int) -> None:
+    # a worker here need not load it: the plan has counted this machine's ports
+    from prakerja_load.driver.room import check_ports
+    from prakerja_load.judgement import ports
+
+    is_loopback = guard.resolve(task.target_url).is_loopback
+    check_ports(task, worker, ports.of_this_machine(), is_loopback=is_loopback)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,4 +29,6 @@ class Progress(msgspec.Struct, frozen=True):
     errors: int = 0  # of them neither ok nor expected
     workers: int = 0
     lost_workers: int = 0
+    cpu: float = 0.0  # of the busiest worker's core, over the last seconds
+    lag: Seconds = 0.0  # worst delay of a worker's loop in the last seconds
     note: str = ""

@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 
 from prakerja_load.errors import EvidenceError
+from prakerja_load.evidence.cut import WAIT, Left, left_by
 from prakerja_load.evidence.journal import DTYPES, Kind, Records, Wanted, read_segment
 from prakerja_load.evidence.memory import MEMORY, read_memory
-from prakerja_load.evidence.part import Part, join, part_paths
+from prakerja_load.evidence.part import KEPT, Part, join, part_paths
 from prakerja_load.evidence.run_directory import (
     ABORTED,
     BEGUN,
@@ -26,6 +27,8 @@ from prakerja_load.evidence.run_directory import (
     worker_paths,
 )
 from prakerja_load.units import PerSecond, Seconds
+
+Segments: TypeAlias = Mapping[Kind, Mapping[int, Records]]  # by kind and worker
 
 
 class RampRecord(msgspec.Struct, frozen=True):
@@ -76,6 +79,8 @@ class RampEvidence:
     offsets: tuple[Seconds, ...] = ()
     carried: Mapping[str, int] = field(default_factory=dict)  # records of earlier parts, by kind
     replayed: Records = field(default_factory=lambda: np.empty(0, np.int64))  # arrivals that were begun anew
+    kept: Records = field(default_factory=lambda: np.empty(0, KEPT))  # arrivals kept waiting until a part was cut off
+    unheard: float = 0.0  # requests that had waited when a worker was killed, of which no record tells
 
     @property
     def is_closed(self) -> bool:
@@ -95,37 +100,44 @@ def load_ramp(path: Path, wanted: Mapping[Kind, Wanted] | None = None) -> RampEv
     Of a ramp that was resumed the records are those of all parts; torn or missing is what the last one lacks, and
     segments that an earlier one has lost since.
     """
-    found = _load(path, wanted or {})
+    found, _ = _load(path, wanted or {})
     parts = part_paths(path)
-    return found if not parts else _joined(found, [_load(part, _of_a_part(wanted)) for part in parts], wanted or {})
+    # whatever is wanted, an earlier part is read whole: its records tell together how much of it counts
+    return found if not parts else _joined(found, [_load_part(part) for part in parts], wanted or {})
 
 
-_TELLING = (Kind.ARRIVALS, Kind.SAMPLES)  # what of an earlier part counts at all
+def _load_part(path: Path) -> tuple[RampEvidence, list[Left]]:
+    """Return what an earlier part's folder holds, and what each of its workers left unsaid."""
+    found, segments = _load(path, {})
+    return found, [_left(segments, worker) for worker in segments[Kind.LEDGER]]
 
 
-def _of_a_part(wanted: Mapping[Kind, Wanted] | None) -> Mapping[Kind, Wanted]:
-    """Return what is wanted of an earlier part, what tells how much of it counts in full."""
-    return {kind: choose for kind, choose in (wanted or {}).items() if kind not in _TELLING}
+UNWRITTEN: Seconds = 6.0
+"""For which a process may have played on without a record on disk: a second in memory, and elsewhere another five until
+it knows that its controller is gone."""
 
 
-def _joined(last: RampEvidence, earlier: Sequence[RampEvidence], wanted: Mapping[Kind, Wanted]) -> RampEvidence:
-    # a killed process had up to a second of records in memory
-    whole = join([_part(one) for one in earlier], _part(last), unwritten=math.ceil(last.ramp.rate))
+def _joined(
+    last: RampEvidence, earlier: Sequence[tuple[RampEvidence, Sequence[Left]]], wanted: Mapping[Kind, Wanted]
+) -> RampEvidence:
+    whole = join([_part(*one) for one in earlier], _part(last), unwritten=math.ceil(UNWRITTEN * last.ramp.rate))
     vitals: dict[int, list[Records]] = {}
-    for one in (*earlier, last):
+    for one in (*(part for part, _ in earlier), last):
         for worker, records in one.vitals.items():
-            vitals.setdefault(worker, []).append(records)
+            vitals.setdefault(worker, []).append(_chosen(records, wanted.get(Kind.VITALS)))
     return replace(
         last,
         samples=_chosen(whole.samples, wanted.get(Kind.SAMPLES)),
         arrivals=_chosen(whole.arrivals, wanted.get(Kind.ARRIVALS)),
-        ledger=whole.ledger,
+        ledger=_chosen(whole.ledger, wanted.get(Kind.LEDGER)),
         vitals={worker: np.concatenate(records) for worker, records in vitals.items()},
         cut_at=whole.cut_at,
         offsets=whole.offsets,
         carried=whole.carried,
         replayed=whole.replayed,
-        missing=(*last.missing, *(name for one in earlier for name in _lost_segments(one))),
+        kept=whole.kept,
+        unheard=sum(left.unheard for _, lefts in earlier for left in lefts),
+        missing=(*last.missing, *(name for one, _ in earlier for name in _lost_segments(one))),
     )
 
 
@@ -139,13 +151,14 @@ def _chosen(records: Records, choose: Wanted | None) -> Records:
     return records if choose is None else records[choose(records)]
 
 
-def _part(found: RampEvidence) -> Part:
+def _part(found: RampEvidence, lefts: Sequence[Left] = ()) -> Part:
     begun = _mapping(found.path, BEGUN, [])
     wall = float(begun.get("epoch_wall", 0.0)) if begun else 0.0
-    return Part(found.arrivals, found.samples, found.ledger, wall)
+    waiting = np.concatenate([np.empty(0, WAIT), *(left.waiting for left in lefts)])
+    return Part(found.arrivals, found.samples, found.ledger, wall, waiting)
 
 
-def _load(path: Path, keep: Mapping[Kind, Wanted]) -> RampEvidence:
+def _load(path: Path, keep: Mapping[Kind, Wanted]) -> tuple[RampEvidence, Segments]:
     if not path.is_dir():
         raise EvidenceError(f"{path} is no ramp's folder")
     missing: list[str] = []
@@ -159,7 +172,7 @@ def _load(path: Path, keep: Mapping[Kind, Wanted]) -> RampEvidence:
         missing.append(STORED)
     controller = _mapping(path, CONTROLLER, missing)
     aborted = _mapping(path, ABORTED, []) or {}
-    return RampEvidence(
+    found = RampEvidence(
         path=path,
         ramp=ramp,
         samples=_merged(segments[Kind.SAMPLES], Kind.SAMPLES),
@@ -175,6 +188,12 @@ def _load(path: Path, keep: Mapping[Kind, Wanted]) -> RampEvidence:
         torn=tuple(torn),
         missing=tuple(missing),
     )
+    return found, segments
+
+
+def _left(segments: Segments, worker: int) -> Left:
+    own = {kind: segments[kind].get(worker, np.empty(0, DTYPES[kind])) for kind in Kind}
+    return left_by(own[Kind.SAMPLES], own[Kind.ARRIVALS], own[Kind.LEDGER], own[Kind.VITALS])
 
 
 def _ramp_record(path: Path, missing: list[str]) -> RampRecord:

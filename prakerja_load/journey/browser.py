@@ -77,13 +77,22 @@ class _Right:
         if response.status in REDIRECTS:
             target = self.browser.target_of(self.path, response)
             may_follow = self.left > 0 and (self.may_resend or response.status not in RESENT)
-            is_right = target is not None and target.startswith(self.to) and may_follow
+            is_right = target is not None and self._may_lead_to(target) and may_follow
             return Outcome.OK if is_right else Outcome.ERROR
         if self.to or response.status not in self.ok:  # a redirect was due, or another status after one
             return Outcome.ERROR
         text = response.body.decode("utf-8", "replace") if self.shows or self.form is not None else ""
         is_missing = self.shows not in text or (self.form is not None and html.find(text, self.form) is None)
         return Outcome.MALFORMED if is_missing else Outcome.OK
+
+    def _may_lead_to(self, target: str) -> bool:
+        """Tell whether a redirect there can be right: where nothing tells the page at its end from a waiting room's or
+        a busy one's, only to the same page, give or take the final slash.
+        """
+        if self.to:
+            return target.startswith(self.to)
+        asked = self.browser.resolve(self.path, "") or self.path  # escaped as a target is
+        return bool(self.shows) or self.form is not None or _without_slash(target) == _without_slash(asked)
 
 
 class Browser:
@@ -157,9 +166,10 @@ class Browser:
 
         One of `body`, `json`, `data` (a form) and `files` (multipart, with `data`) is sent. The step is right when
         the last answer has a status in `ok` and holds `shows` and `form`; with `to`, when it is a redirect there,
-        which is then followed. `rejected` are statuses or problem codes that are a correct "no", and end the journey
-        as completed. A redirect that leaves the origin is refused, and so is one that asks for a write again (307 and
-        308 at a stored step): whether the first was carried out would not be known.
+        which is then followed. With none of the three a redirect is right only to the same page, give or take the
+        final slash: a waiting room answers 200 as well. `rejected` are statuses or problem codes that are a correct
+        "no", and end the journey as completed. A redirect that leaves the origin is refused, and so is one that asks
+        for a write again (307 and 308 at a stored step): whether the first was carried out would not be known.
         """
         if json is not None:
             body, content_type = msgspec.json.encode(json), "application/json"
@@ -250,6 +260,12 @@ class Browser:
         if cookies := self._jar.header(path):
             said["Cookie"] = cookies
         return tuple({**said, **more}.items())
+
+
+def _without_slash(path: str) -> tuple[str, str]:
+    """Return (path, query) for comparison."""
+    page, _, query = path.partition("?")
+    return page.rstrip("/"), query
 
 
 def _place_of(parts: SplitResult) -> tuple[str, str, int | None]:

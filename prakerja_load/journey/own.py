@@ -17,11 +17,13 @@ from collections.abc import Generator, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
+import msgspec
+
 from prakerja_load import seeds
 from prakerja_load.journey.browser import Browser, Leave
 from prakerja_load.journey.options import JourneyOptions
 from prakerja_load.journey.pauses import Pauses, Wait
-from prakerja_load.journey.step import MISTYPED, Ending, Pause, Registrant, Request, Script, Step
+from prakerja_load.journey.step import MISTYPED, Answer, Ending, Pause, Registrant, Request, Script, Step
 from prakerja_load.units import Seconds
 
 Play: TypeAlias = Generator[Request | Pause, Any, None]
@@ -33,6 +35,9 @@ class OwnJourney:
     A step with `is_stored=True` is a write: once acknowledged, the system must hold the fields that `stored` returns,
     among them one that no two registrants share. Whatever a registrant decides is to be drawn from
     (options.seed, registrant.index), and what must be new to the system made from (registrant.run, registrant.index).
+
+    Who returns from `play` before the last step has failed; whoever is to drop out earlier on purpose says so in
+    `meant_to_reach`. A "no" declared with `rejected` ends a journey as completed wherever it comes.
     """
 
     name: ClassVar[str] = ""
@@ -41,6 +46,8 @@ class OwnJourney:
     """Shortest and longest think time before a step, in real seconds; none where a step is not named."""
     redirects: ClassVar[float] = 0.0
     """Requests of one arrival beyond one a step, such as pages that a redirect leads to."""
+    refusals: ClassVar[float] = 0.0
+    """Share of registrants whom a correct system tells a declared "no"; more than that forbids SUSTAINED."""
     language: ClassVar[str] = "id"
 
     def __init__(self, options: JourneyOptions) -> None:
@@ -72,10 +79,47 @@ class OwnJourney:
         comes_back = seeds.unit(self._return, index) < options.retry_after_shed
         returns = options.shed_retries if comes_back else 0
         try:
-            yield from self.play(registrant, Browser(options.origin, wait, returns, self.language))
+            reached = yield from _watched(self.play(registrant, Browser(options.origin, wait, returns, self.language)))
         except Leave as leave:
             return leave.ending
-        return Ending.COMPLETED
+        return Ending.COMPLETED if reached >= self._last_gated(registrant) else Ending.FAILED
+
+    def _last_gated(self, registrant: Registrant) -> int:
+        meant = self.meant_to_reach(registrant)
+        return max((step.number for step in self.steps if step.is_gated and step.number <= meant), default=0)
+
+
+def _watched(moves: Play) -> Generator[Request | Pause, Any, int]:
+    """Play moves, and return the number of the last gated step that was ok or a declared "no".
+
+    People think before a step. A pause before a step is asked again waits for the system, whatever the script calls
+    it, and is not taken out of the times that are judged.
+    """
+    reached, asked = 0, set[int]()
+    pauses: list[Pause] = []
+    answer: Answer | None = None
+    while True:
+        try:
+            move = moves.send(answer)
+        except StopIteration:
+            yield from pauses
+            return reached
+        except Leave:
+            yield from pauses
+            raise
+        answer = None
+        if isinstance(move, Pause):
+            pauses.append(move)  # which step it is before, the next request tells
+            continue
+        number = move.step.number
+        for pause in pauses:
+            yield msgspec.structs.replace(pause, is_planned=False) if number in asked else pause
+        pauses.clear()
+        asked.add(number)
+        reply: Answer = yield move
+        answer = reply
+        if move.step.is_gated and reply.outcome.is_expected:
+            reached = max(reached, number)
 
 
 def load_journey(source: str, file: str, name: str) -> type[OwnJourney]:
@@ -128,6 +172,8 @@ def _problems(kind: type[OwnJourney]) -> Iterator[str]:
             yield f"waits of {step.name!r}: got {wait}, allowed: (shortest, longest) in seconds"
     if not 0 <= kind.redirects < math.inf:
         yield f"redirects: got {kind.redirects}, allowed: 0 or more"
+    if not 0 <= kind.refusals <= 1:
+        yield f"refusals: got {kind.refusals}, allowed: a share from 0 to 1"
     if kind.play is OwnJourney.play:
         yield "play: missing"
     if any(step.is_stored for step in kind.steps) and kind.stored is OwnJourney.stored:

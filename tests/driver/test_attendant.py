@@ -29,6 +29,7 @@ class FakeOffering:
         self.reason = ""
         self.is_fatal = False
         self.standstill = self.exhausted = 0
+        self.health = 0.3, 0.002
         self.left: tuple[Handling, ...] = ()
         self.recorder = SimpleNamespace(batches=deque(), counts=dict.fromkeys(Kind, 0))
         self.pump: Any = None
@@ -138,6 +139,7 @@ def test_a_beat_says_what_was_done_since_the_last(desk: Desk) -> None:
     desk.offering.pump.under_way = Handling(32, 48, 5)
     desk.offering.started = 37
     desk.attendant.beat()
+    desk.offering.health = 0.9, 0.25
     desk.attendant.beat()
 
     first, second = desk.said
@@ -146,6 +148,7 @@ def test_a_beat_says_what_was_done_since_the_last(desk: Desk) -> None:
     assert first.handled == [(0, 16), (16, 32)]
     assert first.under_way == (32, 48, 5)
     assert first.totals.started == 37
+    assert [(beat.cpu, beat.lag) for beat in (first, second)] == [(0.3, 0.002), (0.9, 0.25)]
     assert second.handled == []
 
 

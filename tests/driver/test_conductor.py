@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prakerja_load import __version__
 from prakerja_load.arrivals.curve import RateCurve
 from prakerja_load.arrivals.schedule import Schedule
 from prakerja_load.clock import VirtualClock
 from prakerja_load.driver.alignment import ENOUGH, timebase
 from prakerja_load.driver.archive import Archive
+from prakerja_load.driver.build import PACKAGE, digest, this_build
 from prakerja_load.driver.conductor import GATHERING, HORIZON, LAST_WORDS, LEAD, LOST_AFTER, STANDSTILL, Conductor
 from prakerja_load.driver.message import (
     Beat,
@@ -422,7 +424,7 @@ def test_listeners_hear_beats_and_nothing_else() -> None:
 class Remote(Crew):
     """A conductor whose workers come from other hosts, each with a clock of its own."""
 
-    def __init__(self, folder: Path, workers: int = 2, timebase: str = "another") -> None:
+    def __init__(self, folder: Path, workers: int = 2, timebase: str = "another", version: str = "1") -> None:
         super().__init__(workers)
         self.archive = Archive(folder)
         self.conductor = Conductor(
@@ -432,7 +434,7 @@ class Remote(Crew):
             self.clock.now_ns,
             workers=workers,
             drain=5.0,
-            elsewhere=Elsewhere(b"{}", "1", self.archive),
+            elsewhere=Elsewhere(b"{}", version, self.archive),
         )
         self.timebase = timebase
         self.ahead = {number: (number + 1) * 10**12 for number in range(workers)}
@@ -479,6 +481,27 @@ def test_a_worker_of_another_version_is_told_why_it_has_no_place(tmp_path: Path)
     assert isinstance(stop, Stop)
     assert "version 2" in stop.reason
     assert crew.record["foreign_messages"] == 1
+
+
+def test_a_worker_of_the_same_version_with_other_sources_has_no_place_either(tmp_path: Path) -> None:
+    sources = tmp_path / "package"
+    (sources / "part").mkdir(parents=True)
+    (sources / "part" / "a.py").write_text("x = 1")
+    before = digest(sources)
+    (sources / "part" / "a.py").write_text("x = 2")
+    changed = digest(sources)
+    (sources / "part" / "a.py").rename(sources / "part" / "b.py")
+    (sources / "part" / "b.pyc").write_bytes(b"compiled")
+
+    assert len({before, changed, digest(sources)}) == 3
+    assert this_build() == f"{__version__}+{digest(PACKAGE)}"
+
+    crew = Remote(tmp_path / "run", version=f"{__version__}+{before}")
+    assert [type(order) for order in crew.join("c0", f"{__version__}+{before}")] == [Place]
+    (stop,) = crew.join("c1", f"{__version__}+{changed}")
+    assert isinstance(stop, Stop)
+    assert before in stop.reason
+    assert changed in stop.reason
 
 
 def test_workers_that_are_started_here_need_no_place_and_nobody_else_gets_one() -> None:

@@ -46,13 +46,16 @@ class Played:
         self.system = system
         lead = Lead(folder / "run" / "01-40", make_assignment(system.url), launch)
         self.reports = [folder / "a", folder / "b"]
+        for place in (reports / "k1r1" / f"worker-{number}" for reports in self.reports for number in (0, 1)):
+            place.mkdir(parents=True)  # left here by a part of the ramp that was cut off
+            (place / "samples.seg").write_bytes(b"half a frame")
         workers = [lead.worker(reports) for reports in self.reports]
         self.placed = [worker.named("placed") for worker in workers]
         spare = lead.worker(folder / "c")
         lead.controller.named("finished")
         self.codes = [lead.controller.join(), *(worker.join() for worker in workers)]
         # the spare worker waits for the next ramp at the same address, and is told that none follows
-        farewell = launch("prakerja_load.driver.farewell", lead.address)
+        farewell = launch("prakerja_load.driver.farewell", lead.address, "--answering", "3")
         self.spare_said = spare.named("over")
         self.codes += [farewell.join(), spare.join()]
         self.record: dict[str, Any] = lead.record
@@ -83,7 +86,13 @@ def test_everything_served_is_in_the_controllers_evidence(played: Played) -> Non
 
 
 def test_what_the_controller_has_is_not_kept_by_the_worker(played: Played) -> None:
-    assert not [path for reports in played.reports for path in reports.rglob("*.seg")]
+    left = [path for reports in played.reports for path in reports.rglob("*.seg")]
+
+    assert sorted(path.parent.name for path in left if "kept" in path.parent.name) == [
+        "worker-0.kept-1",
+        "worker-1.kept-1",
+    ]
+    assert {path.read_bytes() for path in left} == {b"half a frame"}  # what an earlier part left, each in its place
 
 
 def test_everybody_ends_well_and_who_had_no_place_goes_home(played: Played) -> None:
@@ -106,6 +115,23 @@ def test_a_worker_whose_controller_dies_stops_and_keeps_its_evidence(
     assert set(arrived.arrivals["index"].tolist()) <= set(kept.arrivals["index"].tolist())
     assert kept.arrivals["started"].max() - arrived.arrivals["started"].max() <= 5_500_000_000
     assert kept.torn == ()
+
+
+def test_a_worker_whose_machine_has_too_few_ports_says_so_before_it_begins(
+    tmp_path: Path, launch: Launcher, tiny_system: Callable[..., TinySystem]
+) -> None:
+    task = make_assignment(tiny_system().url, workers=1)
+    lead = Lead(tmp_path / "run" / "01-40", task, launch)
+    patch = "from prakerja_load.judgement import ports; ports.of_this_machine = lambda: ports.PortSpace(ports=3)"
+    where = ("--controller", lead.address, "--reports", str(tmp_path / "w"))
+    worker = launch.patched(patch, "prakerja_load.driver.worker", *where)
+    said = worker.named("failed")
+    lead.controller.signal(signal.SIGINT)
+
+    assert (worker.join(), said["exit_code"]) == (2, 2)
+    assert said["reason"].startswith("load.source_addresses: got 1, allowed: at least 14 addresses of this machine")
+    assert lead.controller.join() == 0
+    assert lead.record["workers"] == []  # it never said that it is ready
 
 
 def test_a_worker_without_a_controller_says_so_and_ends(tmp_path: Path, launch: Launcher) -> None:

@@ -18,7 +18,9 @@ from tiny_system import TinySystem
 from prakerja_load.arrivals.curve import RateCurve
 from prakerja_load.driver.guard import token_of
 from prakerja_load.driver.message import KIND, Beat, Totals, pack
+from prakerja_load.evidence.journal import Kind, read_segment
 from prakerja_load.evidence.ramp import RampEvidence, load_ramp
+from prakerja_load.evidence.run_directory import worker_path
 from prakerja_load.journey.step import Ending, Outcome
 
 Begin = Callable[..., Ramp]
@@ -51,8 +53,8 @@ GHOST_STATISTICS = {
 class Finished:
     """A ramp of 40 arrivals over two workers, with a stranger speaking to its controller, seen from its end."""
 
-    def __init__(self, ramp: Ramp, system: TinySystem, processes: list[Process]) -> None:
-        self.ramp, self.system = ramp, system
+    def __init__(self, ramp: Ramp, system: TinySystem, processes: list[Process], gathering: dict[str, Any]) -> None:
+        self.ramp, self.system, self.gathering = ramp, system, gathering
         self.final = ramp.controller.named("finished")
         self.codes = [process.join() for process in processes]
         self.controller_code = ramp.controller.join()
@@ -64,10 +66,17 @@ class Finished:
 def finished(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Finished:
     system = tiny_system(0.05)
     begun = ramp(make_assignment(system.url)).listen()
+    gathering = begun.controller.named("progress")
     processes = [begun.worker(number) for number in range(2)]
     begun.controller.named("started")
     ghost(begun.port, (KIND, pack(Beat("other", 0, Totals(started=99), [], None))), ("stats", GHOST_STATISTICS))
-    return Finished(begun, system, processes)
+    return Finished(begun, system, processes, gathering)
+
+
+def test_a_controller_that_gathers_its_workers_says_so_each_second(finished: Finished) -> None:
+    said = finished.gathering
+
+    assert (said["phase"], said["elapsed"], said["workers"], said["started"]) == ("starting", 0, 0, 0)
 
 
 def test_a_ramp_ends_well(finished: Finished) -> None:
@@ -111,6 +120,13 @@ def test_every_process_shows_its_vitals(finished: Finished) -> None:
     assert all(vitals.size >= 2 for vitals in finished.evidence.vitals.values())
     assert len(finished.record["vitals"]) >= 2
     assert all(second["cpu"] < 2 for second in finished.record["vitals"])
+    assert all(0 <= second["loop_lag"] < 5 for second in finished.record["vitals"])
+    assert (
+        max(second["loop_lag"] for second in finished.record["vitals"]) > 0
+    )  # nothing wakes on time to the nanosecond
+    assert (
+        min(second["at"] for second in finished.record["vitals"]) > -2 * 10**9
+    )  # none of those before the ramp's time
 
 
 def test_an_interrupted_ramp_drains_and_counts_what_was_served(
@@ -212,6 +228,62 @@ def test_a_target_that_takes_its_consent_back_is_left_alone_within_five_seconds(
     assert "404" in record["stopped"]
     assert arrivals["started"].max() - bereft.before_withdrawal <= 5_000_000_000
     assert record["not_issued"] > 0
+
+
+class Stopped:
+    """A ramp with a worker of two that stands still for longer than it may, which the scenario tolerates."""
+
+    def __init__(self, ramp: Begin, system: TinySystem) -> None:
+        begun = ramp(make_assignment(system.url, curve=LONG, count=2400, drain=1.0, tolerate_worker_loss=True))
+        survivor, victim = begun.man()
+        begun.controller.event(lambda said: said.get("started", 0) >= 40)
+        victim.signal(signal.SIGSTOP)
+        stopped = time.perf_counter_ns()
+        begun.controller.event(lambda said: said.get("lost_workers") == 1)
+        self.seen_after = (time.perf_counter_ns() - stopped) / 1e9
+        victim.signal(signal.SIGCONT)
+        self.code = victim.join(15.0)
+        begun.controller.signal(signal.SIGINT)
+        begun.controller.named("finished")
+        self.other_codes = [begun.controller.join(), survivor.join()]
+        self.record = begun.record
+        self.stopped_at = stopped - self.record["epoch_ns"]  # in the schedule's time
+        kind = Kind.ARRIVALS
+        self.arrivals = [
+            read_segment(worker_path(begun.folder, worker) / kind.file_name, kind).records for worker in (0, 1)
+        ]
+
+
+@pytest.fixture(scope="module")
+def stopped(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Stopped:
+    return Stopped(ramp, tiny_system())
+
+
+def test_a_worker_that_stands_still_is_lost_within_five_seconds_and_never_taken_back(stopped: Stopped) -> None:
+    assert stopped.seen_after <= 5.0 + 1.0  # progress is told once a second
+    # a worker that did not finish forbids SUSTAINED (judgement/flattering.py)
+    assert [worker["state"] for worker in stopped.record["workers"]] == ["finished", "lost"]
+    assert "no word" in stopped.record["workers"][1]["reason"]
+    assert (stopped.code, stopped.other_codes) == (4, [0, 0])
+
+
+def test_nothing_due_after_a_worker_stood_still_is_started_when_it_goes_on(stopped: Stopped) -> None:
+    others, arrivals = stopped.arrivals
+    begun = arrivals[arrivals["started"] >= 0]
+    watched = 50_000_000  # the loop looks at its clock every 20 ms; what was due before it could is started late
+
+    assert begun.size >= 10
+    assert begun["intended"].max() <= stopped.stopped_at + watched
+    assert others["intended"].max() > stopped.stopped_at + 3_000_000_000  # the other one played on
+
+
+def test_nobody_is_played_twice_because_a_worker_stood_still(stopped: Stopped) -> None:
+    one, other = (arrivals["index"].tolist() for arrivals in stopped.arrivals)
+    counted = sum(worker["started"] for worker in stopped.record["workers"])
+
+    assert len({*one, *other}) == len(one) + len(other)
+    assert counted + stopped.record["not_started"] + stopped.record["not_issued"] == 2400
+    assert stopped.record["not_started"] > 0
 
 
 REFUSED = {

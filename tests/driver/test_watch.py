@@ -41,10 +41,11 @@ class Show:
     def at(self, seconds: float) -> None:
         self.clock.advance(round((LEAD + seconds) * 1e9) - self.clock.now_ns())
 
-    def beat(self, totals: Totals, milliseconds: int = 10) -> None:
+    def beat(self, totals: Totals, milliseconds: int = 10, cpu: float = 0.0, lag: float = 0.0) -> None:
         times = Histogram(HIGHEST)
         times.record(milliseconds * 1_000_000, 100)
-        self.conductor.hear("c0", pack(Beat("k1r1", 0, totals, [], None, times.to_bytes(), times.to_bytes())))
+        elapsed = lateness = times.to_bytes()
+        self.conductor.hear("c0", pack(Beat("k1r1", 0, totals, [], None, elapsed, lateness, cpu=cpu, lag=lag)))
 
     def look(self) -> Progress:
         return self.watch.look(self.conductor, self.clock.now_ns())
@@ -95,6 +96,24 @@ def test_quantiles_forget_what_is_long_past(show: Show) -> None:
 
     assert show.look().p99 == pytest.approx(0.02, rel=1e-3)
     assert show.look().lateness_p99 == pytest.approx(0.02, rel=1e-3)
+
+
+def test_the_health_of_the_workers_is_that_of_the_last_seconds(show: Show) -> None:
+    for second, (cpu, lag) in enumerate([(1.0, 3.0), (0.4, 0.001), (0.6, 0.2), (0.5, 0.003)]):
+        show.at(1.0 if not second else 7.0 + second)
+        show.beat(Totals(), cpu=cpu, lag=lag)
+
+    assert (show.look().cpu, show.look().lag) == (pytest.approx(0.5), 0.2)
+
+
+def test_whoever_gathers_workers_is_starting_even_in_the_middle_of_a_ramp_that_is_resumed() -> None:
+    task = make_assignment("http://127.0.0.1:1", curve=RateCurve.constant(40, 20.0), count=800, workers=1)
+    clock = VirtualClock()
+    conductor = Conductor(
+        task.run, task.schedule(), lambda client, order: None, clock.now_ns, workers=1, drain=5.0, begins_at=10.0
+    )
+
+    assert Watch(task).look(conductor, clock.now_ns()).phase == "starting"
 
 
 def test_nothing_heard_is_shown_as_nothing(show: Show) -> None:

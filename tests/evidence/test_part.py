@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prakerja_load.evidence.cut import KEPT_WAITING, WAIT
 from prakerja_load.evidence.ledger import LedgerState, resolve
-from prakerja_load.evidence.part import KEPT_WAITING, Part, join, part_paths, remaining
+from prakerja_load.evidence.part import Part, join, part_paths, remaining
 from prakerja_load.evidence.sample import ARRIVAL, LEDGER, SAMPLE
 from prakerja_load.journey.step import Ending, Outcome
 
@@ -68,6 +71,65 @@ def test_who_was_kept_waiting_until_the_cut_stays_unfinished_and_is_not_played_a
         (2, UNDER_WAY),
     ]
     assert whole.samples["outcome"].tolist().count(Outcome.IN_FLIGHT) == 2
+
+
+def waiting(*waits: tuple[int, int, float, float]) -> np.ndarray[Any, Any]:
+    """Return writes (arrival, step, sent at, not answered by) that a killed worker left."""
+    made = np.zeros(len(waits), WAIT)
+    for row, (index, step, at, until) in enumerate(waits):
+        made[row] = (index, step, 0, round(at * 10**9), round(until * 10**9))
+    return made
+
+
+def test_who_waited_when_a_worker_was_killed_stays_unfinished_whatever_the_second_try_says() -> None:
+    killed = part({0: ENDED}, samples={0: 2, 1: 2}, ledger=[(1, 0, INTENT), (2, 0, INTENT)])
+    killed.samples["finished"] = killed.samples["started"] + 10**8
+    killed = replace(killed, waiting=waiting((1, 5, 4.0, 9.0), (2, 5, 8.5, 9.5)))
+    again = part({1: ENDED, 2: ENDED, 3: ENDED}, samples={1: 7, 2: 7, 3: 7}, ledger=[(1, 0, INTENT)])
+    again.arrivals["meant"], again.arrivals["reached"], again.arrivals["intended"] = 9, 9, [100, 200, 300]
+    whole = join([killed], again)
+
+    rows = {int(row["index"]): row for row in whole.arrivals}
+    assert {index: row["ending"] for index, row in rows.items()} == {0: ENDED, 1: UNDER_WAY, 2: UNDER_WAY, 3: ENDED}
+    assert whole.arrivals.size == 4
+    assert [rows[1][name] for name in ("intended", "started", "finished", "meant", "reached")] == [
+        100,
+        2 * 10**9,
+        -1,
+        9,
+        4,
+    ]
+    assert rows[2]["started"] == 8.5 * 10**9
+    of_one = whole.samples[whole.samples["index"] == 1]
+    assert of_one["outcome"].tolist() == [Outcome.OK, Outcome.OK, Outcome.IN_FLIGHT]
+    unanswered = of_one[-1]
+    assert [unanswered[name] for name in ("step", "due", "finished", "intended")] == [5, 4 * 10**9, 9 * 10**9, 100]
+    assert unanswered["think"] == 0.9 * 10**9  # since the answer before, at 3.1 s
+    assert whole.samples.size == 2 + 3 + 1 + 7
+    # what the second try wrote is remembered, and the records of the last part can be counted
+    assert whole.ledger.size == 3
+    assert {1, 2} <= set(whole.replayed.tolist())
+    assert whole.carried == {"arrivals": 1, "samples": whole.samples.size - again.samples.size, "ledger": 2}
+    assert [(row["index"], row["waited"]) for row in whole.kept] == [(1, 5.0), (2, 1.0)]
+
+
+def test_who_waited_when_killed_and_never_came_again_has_no_record() -> None:
+    killed = replace(part({}, samples={0: 1}, ledger=[(0, 0, INTENT)]), waiting=waiting((0, 5, 1.0, 9.0)))
+    whole = join([killed], part({1: ENDED}, samples={1: 7}, ledger=[]))
+
+    assert whole.arrivals["index"].tolist() == [1]
+    assert whole.samples.size == 7
+    assert whole.kept.size == 0
+
+
+def test_who_waited_in_the_first_of_three_parts_is_not_excused_by_the_third() -> None:
+    killed = replace(part({}, samples={0: 1}, ledger=[(0, 0, INTENT)]), waiting=waiting((0, 5, 1.0, 9.0)))
+    second = part({0: UNDER_WAY}, samples={0: 3}, ledger=[(0, 0, INTENT)])
+    whole = join([killed, second], part({0: ENDED}, samples={0: 7}, ledger=[]))
+
+    assert whole.arrivals["ending"].tolist() == [UNDER_WAY]
+    assert whole.samples.size == 2
+    assert whole.kept["waited"].tolist() == [8.0]
 
 
 def test_arrivals_that_a_killed_process_had_not_written_down_may_have_been_begun() -> None:

@@ -87,7 +87,7 @@ def test_a_write_that_does_not_lead_where_it_should_is_not_acknowledged() -> Non
     ],
 )
 def test_a_redirect_that_leaves_the_origin_is_refused(location: str) -> None:
-    played = surf(reads(), lambda _: moved(location))
+    played = surf(reads(shows="Welcome"), lambda _: moved(location))
 
     assert played.outcomes == [("page", Outcome.ERROR)]
     assert played.ending == Ending.FAILED
@@ -112,10 +112,48 @@ def test_a_redirect_within_the_origin_is_followed(location: str, path: str) -> N
 
     def site(request: Request) -> Response:
         asked.append(request.path)
-        return moved(location) if len(asked) == 1 else Response(200)
+        return moved(location) if len(asked) == 1 else Response(200, b"Welcome")
 
-    assert surf(reads("/folder/start"), site).ending == Ending.COMPLETED
+    assert surf(reads("/folder/start", shows="Welcome"), site).ending == Ending.COMPLETED
     assert asked == ["/folder/start", path]
+
+
+@pytest.mark.parametrize(
+    ("start", "location", "is_right"),
+    [
+        ("/signup", "/signup/", True),
+        ("/signup/", f"{ORIGIN}/signup", True),
+        ("/sign up?x=1", "/sign%20up/?x=1", True),
+        ("/signup", "/waiting-room", False),
+        ("/signup", "/signup/busy", False),
+        ("/signup", "/signup?queue=1", False),
+        ("/", "/waiting-room", False),
+    ],
+)
+def test_a_redirect_to_a_page_that_nothing_tells_from_a_waiting_room_is_an_error(
+    start: str, location: str, *, is_right: bool
+) -> None:
+    asked: list[str] = []
+
+    def site(request: Request) -> Response:
+        asked.append(request.path)
+        return moved(location) if len(asked) == 1 else Response(200, b"<p>You are number 80 000 in the queue")
+
+    played = surf(reads(start), site)
+
+    assert len(asked) == 1 + is_right
+    assert played.outcomes[-1] == ("page", Outcome.OK if is_right else Outcome.ERROR)
+
+
+def test_who_is_led_on_from_where_a_write_led_to_is_in_a_waiting_room_as_well() -> None:
+    def plan(browser: Browser) -> Any:
+        page = yield from browser.get(PAGE, "/signup/", form="signup")
+        yield from browser.submit(SIGN_UP, page, {"email": "a@example.org"}, to="/welcome/")
+
+    played = surf(plan, FakeSite(get_welcome=lambda _: moved("/waiting-room/")))
+
+    assert [outcome for _, outcome in played.outcomes] == [Outcome.OK, Outcome.OK, Outcome.ERROR]
+    assert played.ending == Ending.FAILED
 
 
 def test_redirects_end() -> None:
@@ -135,7 +173,7 @@ def test_what_a_redirect_does_to_a_post(status: int, method: str, body: bytes) -
         asked.append(request)
         return moved("/next", status) if len(asked) == 1 else Response(200)
 
-    played = surf(lambda browser: browser.send(API, "POST", "/api/", json={}), site)
+    played = surf(lambda browser: browser.send(API, "POST", "/api/", json={}, to="/next"), site)
 
     assert (asked[1].method, asked[1].body) == (method, body)
     assert played.ending == Ending.COMPLETED

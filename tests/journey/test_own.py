@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import textwrap
 from typing import Any
 
 import pytest
@@ -89,6 +90,68 @@ def test_those_who_come_back_after_being_shed_do_and_the_others_fail() -> None:
     assert (refused.ending, refused.outcomes) == (Ending.FAILED, [("form", Outcome.SHED)])
 
 
+def playing(body: str, site: FakeSite | None = None, more: str = "") -> Played:
+    """Play a registrant whose `play` has another body, and the class perhaps more."""
+    head, _, rest = SOURCE.partition("        page = ")
+    _, stored, rest = rest.partition("    def stored")
+    source = head + textwrap.indent(textwrap.dedent(body), " " * 8) + "\n" + more + stored + rest
+    journey = make_journey(own(source))
+    return play(journey.script(registrant(0)), site or FakeSite())
+
+
+LOOKS = 'page = yield from browser.get(FORM, "/signup/", form="signup")'
+DROPS_OUT = """
+    def meant_to_reach(self, registrant):
+        return 1
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "ending"),
+    [
+        (f"{LOOKS}\nif not page.json(): return", "", Ending.FAILED),
+        ('return\nyield from browser.get(FORM, "/signup/")', "", Ending.FAILED),
+        (LOOKS, DROPS_OUT, Ending.COMPLETED),
+        (f'{LOOKS}\nyield from browser.send(SIGN_UP, "POST", "/nowhere/", rejected=(404,))', "", Ending.COMPLETED),
+        ('yield from browser.get(FORM, "/nowhere/", rejected=(404,))', "", Ending.COMPLETED),
+    ],
+)
+def test_who_returns_early_has_failed_unless_it_was_meant_or_a_declared_no(
+    body: str, more: str, ending: Ending
+) -> None:
+    assert playing(body, more=more).ending == ending
+
+
+def test_the_last_step_may_be_one_that_is_not_judged() -> None:
+    source = changed('Step(2, "sign-up", is_stored=True)', 'Step(2, "sign-up", is_gated=False)')
+
+    assert play(make_journey(own(source)).script(registrant(0)), FakeSite()).ending == Ending.COMPLETED
+
+
+POLLS = """
+from prakerja_load.journey.step import Pause
+yield Pause(7)
+yield from browser.get(FORM, "/signup/")
+yield Pause(2)
+yield Pause(3, is_planned=False)
+page = yield from browser.get(FORM, "/signup/", form="signup")
+yield Pause(20)
+yield from browser.submit(SIGN_UP, page, self.stored(registrant, SIGN_UP), to="/welcome/")
+yield Pause(4)
+yield from browser.get(FORM, "/signup/")
+yield Pause(1)
+"""
+
+
+def test_a_pause_before_a_step_is_asked_again_is_the_systems_time_whatever_the_script_calls_it() -> None:
+    result = playing(POLLS)
+
+    assert result.ending == Ending.COMPLETED
+    assert result.imposed == 2 + 3 + 4
+    assert 7 + 20 + 1 + 10 <= result.planned <= 7 + 20 + 1 + 20  # with the think time before sign-up
+
+
 def changed(old: str, new: str) -> str:
     assert old in SOURCE
     return SOURCE.replace(old, new)
@@ -111,6 +174,7 @@ def changed(old: str, new: str) -> str:
         (changed("steps = (FORM, SIGN_UP)", "steps = (FORM,)"), "the step 'sign-up', allowed: steps of the journey"),
         (changed("(10, 20)", "(20, 10)"), "waits of 'sign-up': got (20, 10)"),
         (changed("redirects = 1.0", "redirects = -1"), "redirects: got -1"),
+        (changed("redirects = 1.0", "refusals = 1.1"), "refusals: got 1.1, allowed: a share from 0 to 1"),
         (changed("def play(", "def plays("), "play: missing"),
         (changed("def stored(", "def store("), "stored: missing"),
     ],

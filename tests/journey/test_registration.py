@@ -135,6 +135,45 @@ def test_a_system_that_takes_an_under_age_registrant_fails_the_journey() -> None
     assert result.ending is Ending.FAILED
 
 
+def kept(where: FakeSystem, **said: Any) -> Callable[[Request], Response]:
+    """Return a system that keeps an identity until the civil registry is back, and says so with 202."""
+
+    def answer(request: Request) -> Response:
+        response = where(request)
+        if request.step.name != "identity" or response.status != 201:
+            return response
+        return Response(202, json.dumps({**json.loads(response.body), **said}).encode())
+
+    return answer
+
+
+def test_an_identity_that_waits_for_the_civil_registry_is_stored_and_the_journey_goes_on() -> None:
+    who, where = journey(), system()
+
+    result = play(who.script(registrant(0)), kept(where, nik_checked=False, pending=True))
+
+    assert [answer.status for _, answer in result.of("identity")] == [202]
+    assert [name for name, _ in result.outcomes] == ALL_STEPS
+    assert {outcome for _, outcome in result.outcomes} == {Outcome.OK}
+    assert [row["key"] for row in where.stored("identity")] == [key_of(RUN, 0, 5)]
+
+
+@pytest.mark.parametrize("said", [{"nik_checked": False}, {"pending": True}, {"nik_checked": False, "pending": False}])
+def test_an_identity_that_is_neither_checked_nor_waits_is_malformed(said: dict[str, Any]) -> None:
+    result = play(journey().script(registrant(0)), kept(system(), **said))
+
+    assert result.outcomes[-1] == ("identity", Outcome.MALFORMED)
+    assert result.ending is Ending.FAILED
+
+
+def test_an_under_age_registrant_who_is_kept_waiting_fails_the_journey() -> None:
+    waits = Response(202, b'{"account": 1, "nik_checked": false, "pending": true}')
+
+    result = played(journey(under_age=1.0), system(at("identity", waits)))
+
+    assert result.outcomes[-1] == ("identity", Outcome.ERROR)
+
+
 def test_the_under_age_are_14_to_17_on_the_day_and_their_nik_says_so_too() -> None:
     who = journey(under_age=1.0)
     for index in range(50):

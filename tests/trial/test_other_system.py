@@ -123,6 +123,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
         losing.close()
 
 
+def test_a_journey_for_somebody_elses_system_takes_no_more_than_sixty_lines() -> None:
+    assert len((HERE / "locustfile.py").read_text().splitlines()) <= 60
+
+
 def test_it_is_ramped_judged_and_reconciled_from_its_own_database(ran: dict[str, Ran]) -> None:
     code, site = ran["healthy"].code, ran["healthy"].site
     ramp, run = site.the_ramp(), the_run(site.folder / "reports")
@@ -225,4 +229,3 @@ def test_its_locustfile_is_a_locustfile_and_the_exploratory_one_plays_it_too(
     assert found["Aggregated"] == 14 * 7
     assert explored["04 sign-out"] >= 3  # the whole journey, with the page that its last redirect leads to
     assert found["failures"] == explored["failures"] == 0
-    assert len((HERE / "locustfile.py").read_text().splitlines()) <= 60

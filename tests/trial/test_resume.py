@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,12 @@ class Resumed:
 
 def kill_the_run(process: Any, _: Path) -> None:
     """Kill `prakerja-load run` itself; its processes notice by themselves."""
+    end(process, signal.SIGKILL)
+
+
+def kill_all_that_lead(process: Any, reports: Path) -> None:
+    """Kill the run and its controller, so that workers on other hosts are left alone."""
+    os.kill(pid_of("prakerja_load.driver.controller", reports), signal.SIGKILL)
     end(process, signal.SIGKILL)
 
 
@@ -168,6 +175,51 @@ def test_judging_again_what_was_resumed_gives_the_same_bytes(resumed: Resumed) -
 
 def test_the_store_goes_with_the_last_ramp(resumed: Resumed) -> None:
     assert not (resumed.run / "registrar").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_run_with_workers_from_elsewhere_is_resumed_with_workers_from_elsewhere(tmp_path: Path) -> None:
+    token, reports = {"PRAKERJA_LAB_TOKEN": "a-token-of-this-test"}, tmp_path / "runs"
+    port, apart = free_port(), ("--controller", f"127.0.0.1:{free_port()}")
+    system = begin("serve", "--lab", "--port", str(port), "--database", f"sqlite:{tmp_path / 'store.db'}", **token)
+    worker = begin("worker", *apart, "--reports", tmp_path / "worker", **token)
+    try:
+        read_until(system, str(port))
+        target = ("--target", f"http://127.0.0.1:{port}", "--reports", reports)
+        process = begin("run", VOLUME, *target, *apart, "--workers", "1", **token)
+        read_until(process, "holding")
+        wait_for_arrivals(reports)
+        kill_all_that_lead(process, reports)
+        read_until(worker, "it is kept in")  # it notices by itself, and waits for whatever is led there next
+        resumed = command("run", "--resume", the_run(reports), *apart, **token)
+        assert worker.wait(60) == 4  # of the ramp that was cut off
+    finally:
+        end(worker)
+        end(system)
+
+    (ramp,) = verdict_of(the_run(reports))["ramps"]
+    (folder,) = (the_run(reports) / "ramps").iterdir()
+    evidence, integrity = load_ramp(folder), ramp["integrity"]
+    found = {finding["rule"]: finding for finding in ramp["findings"]}
+    assert resumed.code in {0, 1, 3}, resumed.out + resumed.err
+    assert 100 < evidence.carried["arrivals"] < COUNT - 100
+    assert np.array_equal(np.sort(evidence.arrivals["index"]), np.arange(COUNT))
+    assert found["records of this ramp only"]["holds"]
+    assert found["records complete"]["holds"]
+    kept = [path.name for path in (tmp_path / "worker").glob("*/*") if path.is_dir()]
+    assert kept == ["worker-0.kept-1"]  # what the first controller did not have, apart from what the second one has
+    assert "cut off" in found["uninterrupted"]["observed"]
+    assert found["arrivals accounted for"]["holds"]
+    assert {integrity[name] for name in ("lost", "duplicate", "corrupted", "unexpected")} == {0}
+    assert integrity["acknowledged"] == integrity["verified"] > 9_000
+    assert [worker["state"] for worker in json.loads((folder / "controller.json").read_text())["workers"]] == [
+        "finished"
+    ]
 
 
 def test_the_rest_of_a_peak_is_played_and_proves_nothing_about_the_peak(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What leads the load under the stock command is asked for what the scenario says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from ramp_rig import ROOT, make_assignment
+from tiny_system import TinySystem
+
+from prakerja_load.arrivals.curve import RateCurve
+
+PROGRAM = """
+import json, sys
+import gevent, msgspec
+from prakerja_load.driver.assignment import Assignment
+from prakerja_load.driver.message import Final, Hello, Totals, pack
+from prakerja_load.driver.stock import Lead
+
+task = msgspec.json.decode(open(sys.argv[1], "rb").read(), type=Assignment)
+lead = Lead(task, 2, lambda client, order: None, lambda: None)
+conductor = lead.conductor
+for number in (0, 1):
+    conductor.hear(f"c{number}", pack(Hello(task.run, number, 1)))
+conductor.tick()
+conductor.tick()  # leases what is due in the first second
+conductor.hear("c0", pack(Final(task.run, 0, Totals(), [], [], "the worker was terminated")))
+sys.stdout.write(json.dumps(conductor.record()["taken_over"]))
+conductor.hear("c1", pack(Final(task.run, 1, Totals(), [], [])))
+lead.halt(0.0)
+"""
+
+
+@pytest.mark.parametrize("tolerates", [True, False])
+def test_a_worker_that_is_lost_hands_its_share_over_where_the_scenario_tolerates_that(
+    tmp_path: Path, tiny_system: Callable[..., TinySystem], *, tolerates: bool
+) -> None:
+    url = tiny_system().url
+    task = make_assignment(url, curve=RateCurve.constant(40, 60.0), count=2400, tolerate_worker_loss=tolerates)
+    (tmp_path / "task.json").write_bytes(msgspec.json.encode(task))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "task.json")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"},
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout) > 0) is tolerates
