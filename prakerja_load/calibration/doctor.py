@@ -30,15 +30,17 @@ from prakerja_load.calibration.trials import (
     worst_gap,
 )
 from prakerja_load.clock import Clock, RealClock
+from prakerja_load.errors import HarnessError
 from prakerja_load.evidence.run_directory import write_json
 from prakerja_load.judgement.plan import Plan, plan
 from prakerja_load.scenario import load
 from prakerja_load.trial import environment
 from prakerja_load.trial.process import split_cores
-from prakerja_load.units import Seconds, format_duration, format_number, format_share
+from prakerja_load.units import PerSecond, Seconds, format_duration, format_number, format_share
 
 SEARCHING: Seconds = 30.0  # for the ceiling; the last trial may overrun it
 TRIAL: Seconds = 4.0
+PATIENCE: Seconds = 5.0  # with a target that answers at once; a trial that takes longer has told enough
 QUEUE = KnownQueue(ServiceLaw("exponential", 0.02, 1), 8, Offered(200, 12))
 STALL = KnownStall(Offered(200, 12, "uniform"), at=3, length=2)
 CALM = 0.005  # seconds of lateness p99 that no objective notices (accuracy A8)
@@ -94,11 +96,7 @@ class Examination:
         """Offer more and more to a target that answers at once."""
         end = time.monotonic() + SEARCHING
         while time.monotonic() < end and (rate := ceiling.next_rate(self.trials)) is not None:
-            played = null_target(self.folder / f"null-{len(self.trials)}", Offered(rate, TRIAL), self.cores)
-            late = float(np.quantile(played.lateness, 0.99)) if played.lateness.size else float("inf")
-            busy = played.cpu[2:-1] if played.cpu.size > 4 else played.cpu  # the first seconds are before the epoch
-            failures = int(np.isinf(played.elapsed).sum())
-            self.trials.append(ceiling.Trial(rate, float(busy.mean()), late, failures))
+            self.trials.append(self._offer(rate))
         self.arrivals_rate = best = ceiling.ceiling(self.trials)
         tried = ", ".join(
             f"{format_number(one.rate)}/s at {format_share(round(one.cpu, 3))} CPU, {format_duration(one.lateness_p99)}"
@@ -107,6 +105,18 @@ class Examination:
         observed = f"{format_number(best)} arrivals/s (lateness p99 at {tried})"
         allowed = f"≥ {format_number(ceiling.FIRST)} arrivals/s at ≤ 80 % CPU, lateness p99 ≤ 10 ms"
         yield Reading("generator ceiling", observed, allowed, best >= ceiling.FIRST, _QUIETER)
+
+    def _offer(self, rate: PerSecond) -> ceiling.Trial:
+        """Return what one rate cost; a generator that breaks down under it is one that was offered too much."""
+        folder, offered = self.folder / f"null-{len(self.trials)}", Offered(rate, TRIAL, patience=PATIENCE)
+        try:
+            played = null_target(folder, offered, self.cores)
+        except HarnessError:
+            return ceiling.Trial(rate, cpu=1.0, lateness_p99=float("inf"), failures=round(rate * TRIAL))
+        late = float(np.quantile(played.lateness, 0.99)) if played.lateness.size else float("inf")
+        busy = played.cpu[2:-1] if played.cpu.size > 4 else played.cpu  # the first seconds are before the epoch
+        cpu = float(busy.mean()) if busy.size else 1.0
+        return ceiling.Trial(rate, cpu, late, int(np.isinf(played.elapsed).sum()))
 
     def _queue(self) -> Iterator[Reading]:
         trial = known_queue(self.folder / "queue", QUEUE, self.cores)
@@ -157,7 +167,7 @@ def examine(told: Told, asked: Plan | None = None, clock: Clock | None = None) -
             told(line(reading))
             found.append(reading)
     limits = Limits(visit.arrivals_rate, visit.lateness_p99, visit.quantile_error)
-    ramps = fit(asked, limits) if asked is not None else ()
+    ramps = fit(asked, limits, len(cores.generator)) if asked is not None else ()
     for reading in ramps:
         told(line(reading))
     diagnosis = Diagnosis(created, environment.identity(), tuple(found), limits, ramps)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +15,14 @@ from prakerja_load.campaign.order import CapacityOrder
 from prakerja_load.campaign.rate import RateOrder, RatePlan, plan_rate, rate_order, refuse_unplayable
 from prakerja_load.campaign.watcher import Quiet, Watcher
 from prakerja_load.clock import Clock, RealClock
-from prakerja_load.errors import EvidenceError, HarnessError
+from prakerja_load.errors import EvidenceError, HarnessError, PrakerjaLoadError, UsageError
 from prakerja_load.evidence.run_directory import SCENARIO, write_bytes
 from prakerja_load.judgement import carrying
 from prakerja_load.judgement.capacity import CapacityInterval, Ending, Next, Purpose, Search, decide
 from prakerja_load.judgement.capacity_record import write_capacity
-from prakerja_load.judgement.carrying import CapacityJudgement
+from prakerja_load.judgement.carrying import Asked, CapacityJudgement
 from prakerja_load.judgement.measured import MeasuredStep, measure
-from prakerja_load.judgement.sentence import not_tested
+from prakerja_load.judgement.sentence import not_tested, smaller_store
 from prakerja_load.judgement.verdict import RunJudgement
 from prakerja_load.report.capacity import write_capacity_pages
 from prakerja_load.report.capacity_words import summary_lines
@@ -58,26 +61,30 @@ class Expedition:
     trial: Trial
     steps: list[MeasuredStep] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-    disclosures: tuple[str, ...] = ()
+    disclosed: list[tuple[str, ...]] = field(default_factory=list)  # by step
 
     @property
     def stored(self) -> int | None:
-        """Return how many registrants the steps were held on; nobody knows what a system of somebody else's holds."""
-        return self.rates.store if self.rates.scenario.target.url is None else None
+        """Return how many registrants every step that passed was held on; nobody counts them on speed alone.
+
+        A run is not sound whose system counted fewer than it was to hold ("store filled"), so a pass proves them.
+        """
+        return None if self.rates.is_uncounted else self.rates.store
 
     def judge(self, ending: str) -> CapacityJudgement:
         """Return what is proven so far, and write it down."""
-        scenario, steps = self.rates.scenario, tuple(self.steps)
+        order, scenario, steps = self.order, self.rates.scenario, tuple(self.steps)
         interval = carrying.interval_of(steps)
-        ramps = carrying.judge_ramps(scenario, interval)
-        verdict = carrying.verdict_of(ending, ramps)
+        ramps = carrying.judge_ramps(scenario, interval, self.stored)
+        verdict = carrying.verdict_of(ending, ramps, on_speed_alone=order.on_speed_alone)
         judged = CapacityJudgement(
             scenario=scenario.name,
             description=scenario.description,
             seed=scenario.seed,
             created=self.created,
+            asked=Asked(order.settings, order.precision, order.hold, self.search.start, order.highest),
             precision=self.search.precision,
-            on_speed_alone=self.order.on_speed_alone,
+            on_speed_alone=order.on_speed_alone,
             stored=self.stored,
             ending=str(ending),
             verdict=verdict,
@@ -91,7 +98,7 @@ class Expedition:
             registrants=carrying.judge_registrants(scenario, interval, self.stored),
             model=carrying.fit_model(steps),
             steps=steps,
-            disclosures=self.disclosures,
+            disclosures=_disclosures(self.disclosed),
             environment=self.environment,
             not_tested=not_tested(scenario),
         )
@@ -102,18 +109,22 @@ class Expedition:
 def find(order: CapacityOrder, watcher: Watcher, clock: Clock | None = None, trial: Trial = start) -> CapacityJudgement:
     """Search for the capacity and return what is proven; leaves capacity.json, .html and .md in a new folder.
 
-    Ctrl-C ends the search with what is proven so far. Raises ScenarioError and AuthorizationError before anything is
-    sent; HarnessError when the harness could not go on, with what was proven until then written down.
+    Ctrl-C ends the search with what is proven so far. Raises UsageError before anything is sent; EvidenceError and
+    HarnessError when the harness could not go on, with what was proven until then written down. A consent that ends
+    later is a HarnessError: load was sent.
     """
     expedition = _prepare(order, watcher, clock or RealClock(), trial)
     watcher.message(f"writing to {expedition.folder}")
-    failure: HarnessError | None = None
+    failure: PrakerjaLoadError | None = None
     try:
         ending = _go(expedition)
     except KeyboardInterrupt:
         ending = INTERRUPTED
-    except HarnessError as error:
-        failure, ending = error, f"the harness could not go on: {error}"
+    except PrakerjaLoadError as error:
+        if isinstance(error, UsageError) and not expedition.steps:
+            raise
+        failure = HarnessError(str(error)) if isinstance(error, UsageError) else error
+        ending = f"the search could not go on: {error}"
     finally:
         # as large as its registrants are many; what counts was exported, step by step
         shutil.rmtree(expedition.folder / "registrar", ignore_errors=True)
@@ -134,7 +145,7 @@ def is_over(judged: CapacityJudgement) -> bool:
 
 def _prepare(order: CapacityOrder, watcher: Watcher, clock: Clock, trial: Trial) -> Expedition:
     rates = rate_order(order.scenario, order.settings, order.hold, on_speed_alone=order.on_speed_alone)
-    headrooms = carrying.judge_ramps(rates.scenario, CapacityInterval(None, None, is_confirmed=False))
+    headrooms = carrying.judge_ramps(rates.scenario, CapacityInterval(None, None, is_confirmed=False), None)
     begin = order.begin or min(ramp.rate for ramp in headrooms)
     refuse_unplayable(rates, begin)
     name = f"{clock.wall():%Y%m%dT%H%M%SZ}-{rates.scenario.name}-{rates.scenario.seed}-capacity"
@@ -144,6 +155,10 @@ def _prepare(order: CapacityOrder, watcher: Watcher, clock: Clock, trial: Trial)
     except OSError as refusal:
         raise EvidenceError(f"cannot make {folder}: {refusal.strerror}") from refusal
     write_bytes(folder / SCENARIO, order.scenario.read_bytes())
+    if (brought := rates.scenario.journey.file) is not None:
+        write_bytes(folder / brought.name, brought.source.encode())
+    if (doctor := order.reports / environment.DOCTOR).is_file():  # what every step quotes of this machine
+        write_bytes(folder / STEPS / environment.DOCTOR, doctor.read_bytes())
     return Expedition(
         order=order,
         rates=rates,
@@ -186,11 +201,20 @@ def _run(expedition: Expedition, number: int, step: Next, planned: RatePlan) -> 
     judged = expedition.trial(wanted, Quiet(expedition.watcher), expedition.clock, standing=standing)
     standing.next_person = _first_person(expedition) + planned.ramp.count
     (ramp,) = judged.ramps
-    expedition.disclosures = ramp.disclosures or expedition.disclosures
-    name = max(path.name for path in folder.iterdir())  # names begin with the time
+    is_smaller = smaller_store(planned.ramp)  # of the N that the rate would be the peak of; the search tells its store
+    expedition.disclosed.append(tuple(line for line in ramp.disclosures if line != is_smaller))
+    name = max(path.name for path in folder.iterdir() if path.is_dir())  # names begin with the time
     measured = measure(number, step, ramp, name, on_speed_alone=order.on_speed_alone)
     is_known = step.is_repeat or step.purpose is Purpose.CONFIRM
     return replace(measured, rate=step.rate) if is_known else measured  # the same rate to the last bit
+
+
+def _disclosures(steps: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what the steps scaled down, in the order of the first that says so; how many where not all did."""
+    counts = Counter(chain.from_iterable(steps))
+    return tuple(
+        line if count == len(steps) else f"{line} (in {count} of {len(steps)} steps)" for line, count in counts.items()
+    )
 
 
 def _is_known(expedition: Expedition, rate: PerSecond) -> bool:

@@ -29,6 +29,7 @@ class RateOrder:
     figures: JourneyFigures
     store: int  # registrants that every step is held on, at least
     hold: Seconds | None = None  # each rate is held at least so long; None: as long as the objectives need
+    is_uncounted: bool = False  # nobody looks up what the system stores
 
     @property
     def is_returning(self) -> bool:
@@ -55,8 +56,8 @@ def rate_order(path: Path, settings: Sequence[str], hold: Seconds | None, *, on_
         raise ScenarioError(str(path), [Problem("claim", f'"{scenario.claim}"', '"peak"', hint)])
     figures = planning.journey_figures(scenario)
     store = max(outlook.ramp.prefill for outlook in planning.plan(scenario, figures).ramps)
-    is_unknown = on_speed_alone and scenario.target.url is not None
-    return RateOrder(path, tuple(settings), scenario, figures, 0 if is_unknown else store, hold)
+    is_uncounted = on_speed_alone and scenario.target.url is not None
+    return RateOrder(path, tuple(settings), scenario, figures, 0 if is_uncounted else store, hold, is_uncounted)
 
 
 def plan_rate(order: RateOrder, rate: PerSecond, draw: int, *, hold_factor: float = 1.0) -> RatePlan:

@@ -22,6 +22,7 @@ CPU_SECONDS = 10
 LOST_TIME = 0.01  # share of the judged time that long delays of the generator may take
 LITTLE = 0.10
 SEEN_SECONDS = 0.90  # share of the judged seconds for which a worker must have given its vitals
+CONTROLLER_DELAY = 1.0  # s: arrivals are leased 2.5 s ahead of their time, so that shorter ones make nobody late
 
 
 @BOOK.rule(
@@ -79,7 +80,7 @@ def has_cpu_to_spare(case: Case) -> Seen:
 
 @BOOK.rule(
     "event-loop lag",
-    allowed="≤ 1 % of the judged time lost in delays above the lateness limit",
+    allowed="≤ 1 % of the judged time lost in delays above the lateness limit (of the controller: also above 1 s)",
     reason="while the loop stands still, every answer ages",
     advice="add workers, or move the generator to another machine",
 )
@@ -90,7 +91,7 @@ def has_a_quick_loop(case: Case) -> Seen:
 
 @BOOK.rule(
     "garbage-collection pauses",
-    allowed="≤ 1 % of the judged time lost in pauses above the lateness limit",
+    allowed="≤ 1 % of the judged time lost in pauses above the lateness limit (of the controller: also above 1 s)",
     reason="a pause of the generator reads like a pause of the system",
     advice="add workers, or lower load.in_flight_limit",
 )
@@ -152,6 +153,19 @@ def has_connections_to_spare(case: Case) -> Seen:
 
 
 @BOOK.rule(
+    "open sockets",
+    allowed="of a worker ≤ load.in_flight_limit + the arrivals of one second",
+    reason="connections that outlive their registrants take room that the system and the generator need",
+    advice="look for connections that are not closed",
+)
+def closes_connections(case: Case) -> Seen:
+    """Check that no worker held more connections than it had registrants, those who have just left included."""
+    most = max((int(vitals["sockets"].max()) for vitals in case.evidence.vitals.values() if vitals.size), default=0)
+    allowed = case.scenario.load.in_flight_limit + math.ceil(case.plan.rate)
+    return Seen(most <= allowed, f"at most {format_count(most)}", f"≤ {format_count(allowed)} of a worker")
+
+
+@BOOK.rule(
     "Little's law",
     allowed="the gauges of the workers and λ·W of the samples agree within 10 %",
     reason="the gauges count what is under way without reading a sample; where both disagree, one is wrong",
@@ -206,6 +220,9 @@ def _lost_time(case: Case, name: str) -> Seen:
     for vitals in case.evidence.vitals.values():
         delays = _in_window(vitals, case.window)[name]
         lost = max(lost, float(delays[delays > limit].sum()) / case.window.length)
+    seconds = [vital for vital in case.controller.get("vitals") or () if _is_inside(vital, case.window)]
+    own = np.array([float(vital.get(name, 0.0)) for vital in seconds])
+    lost = max(lost, float(own[own > max(limit, CONTROLLER_DELAY)].sum()) / case.window.length)
     return Seen(lost <= LOST_TIME, f"{format_share(lost)} of the time in delays above {format_duration(limit)}")
 
 

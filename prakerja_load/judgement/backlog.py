@@ -41,7 +41,8 @@ def _ends_of_unserved(history: History) -> Array:
     asked = np.zeros(history.count)
     np.maximum.at(asked, history.samples["index"], history.seconds("finished"))
     left = np.where(left >= 0, left, np.maximum(asked, history.intended))
-    is_unserved = history.is_recorded & ~history.has_ended(Ending.COMPLETED)
+    # who was cut off before they were late may have been served in time
+    is_unserved = history.is_recorded & ~history.has_ended(Ending.COMPLETED) & ~history.is_undecided
     unserved: Array = left[is_unserved]
     return unserved
 
@@ -72,8 +73,11 @@ def owed(case: Case) -> float:
 
 
 def drain_time(history: History) -> Seconds:
-    """Return how long after the last due arrival the last journey ended; inf when one never did."""
-    if not history.count or history.has_ended(Ending.IN_FLIGHT).any():
+    """Return how long after the last due arrival the last journey ended; inf when one never did.
+
+    A journey that somebody cut off was not given the drain.
+    """
+    if not history.count or (history.has_ended(Ending.IN_FLIGHT) & ~history.is_cut_off).any():
         return math.inf
     finished = history.arrivals["finished"][history.is_recorded] / SECOND_NS
     return max(0.0, float(finished.max(initial=0.0)) - float(history.intended[-1]))

@@ -1,7 +1,8 @@
 """capacity.json: what a capacity search shows, as plain JSON values, with a version that says how to read them.
 
-Schema 1: `{schema, scenario, seed, created, verdict, indonesian, exit_code, ending, interval, limits, knee, saturation,
-ramps, registrants, model, steps, …}`, each with the field names of `CapacityJudgement`. Rates are arrivals per second;
+Schema 1: `{schema, scenario, seed, created, asked, verdict, indonesian, exit_code, ending, interval, limits, knee,
+saturation, ramps, registrants, model, steps, …}`, each with the field names of `CapacityJudgement`; `asked.overrides`
+are those of the scenario file beside it. Rates are arrivals per second;
 `interval.passed` and `interval.failed` are null where no rate shows them; `model` is a fitted law with `gamma` or an
 object with the `reason` why there is none, and never a measurement. Numbers as in verdict.json.
 """

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prakerja_load.arrivals.ramp import RampPlan
 from prakerja_load.evidence.ramp import RampEvidence
 from prakerja_load.journey.step import Ending, Outcome, Step
+from prakerja_load.judgement.cut_off import cut_off, undecided
 from prakerja_load.judgement.estimate import ALPHA, Array, Estimate, quantiles, ratio
 from prakerja_load.judgement.history import Elapsed, History, Mask, lay_out
 from prakerja_load.judgement.window import Window
@@ -135,7 +136,7 @@ class Case:
         """Return the judged arrivals that mean to finish, and which of them did not."""
         history = self.history
         means_to = history.arrivals["meant"] == self.last_step.number
-        indices = np.flatnonzero(self.judged & history.is_recorded & means_to)
+        indices = np.flatnonzero(self.judged & history.is_recorded & means_to & ~history.is_undecided)
         return indices, ~history.has_ended(Ending.COMPLETED)[indices]
 
     @cached_property
@@ -183,4 +184,11 @@ def open_case(
         digest=schedule.digest(),
         stored_before=stored_before,
     )
-    return replace(case, history=replace(case.history, counts_resent=True)) if case.has_too_many_resent else case
+    is_cut_off = cut_off(case.history, evidence)
+    history = replace(
+        case.history,
+        is_cut_off=is_cut_off,
+        is_undecided=undecided(case.history, is_cut_off, case.elapsed_limit),
+        counts_resent=case.has_too_many_resent,
+    )
+    return replace(case, history=history)

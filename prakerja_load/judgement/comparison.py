@@ -10,6 +10,10 @@ by their difference. With means a, b of n and m runs and variances s², t²:
     seen     a change of (t(1 − 5 %/k, ν) + t(95 %, ν))·e would have been called so in 95 of 100 comparisons of k
 
 So at most one comparison in twenty calls an unchanged system worse, and one in twenty better.
+
+A capacity search gives two ends, and the capacity lies between them: a change must show at both, or their intervals
+must lie apart; searches are the same where both ends are. Ends that do not differ from run to run lie on the rates that
+were tried, not on the capacity: then the intervals alone are asked.
 """
 
 from __future__ import annotations
@@ -130,10 +134,10 @@ def compare(indicators: Sequence[Indicator], harm: Sequence[str] = ()) -> Compar
 
     Worse where any indicator is; else cannot tell where any cannot; else better where any is.
     """
-    differences = [_difference(indicator) for indicator in indicators]
-    is_changed = _holm([difference.p for difference in differences])
-    k = max(1, len(differences))
-    changes = [_change(one, changed, k) for one, changed in zip(differences, is_changed, strict=True)]
+    ends = [_ends(indicator) for indicator in indicators]
+    is_changed = _holm([max(end.p for end in both) for both in ends])
+    k = max(1, len(ends))
+    changes = [_change(both, changed, k) for both, changed in zip(ends, is_changed, strict=True)]
     changes.sort(key=lambda change: (-change.outcome, change.p))
     outcomes = {change.outcome for change in changes} | ({Outcome.WORSE} if harm else set())
     return Comparison(_together(outcomes), tuple(changes), tuple(_reasons(changes, harm)))
@@ -151,6 +155,15 @@ def _reasons(changes: Sequence[Change], harm: Sequence[str]) -> Sequence[str]:
         return ["there is nothing to compare"]
     worst = max(changes, key=lambda change: change.outcome).outcome if changes else Outcome.WORSE
     return [*harm, *(change.reason for change in changes if change.outcome is worst)]
+
+
+def _ends(indicator: Indicator) -> tuple[_Difference, ...]:
+    """Return the difference of an indicator; of capacity searches that of the passed rates and that of the failed."""
+    passed = _difference(indicator)
+    if not all(indicator.spans):
+        return (passed,)
+    base, new = (tuple(high for _, high in side) for side in indicator.spans)
+    return passed, _difference(replace(indicator, base=base, new=new))
 
 
 def _difference(indicator: Indicator) -> _Difference:
@@ -191,13 +204,14 @@ def _holm(ps: Sequence[float]) -> list[bool]:
     return stands
 
 
-def _change(difference: _Difference, is_changed: bool, k: int) -> Change:
+def _change(ends: tuple[_Difference, ...], is_changed: bool, k: int) -> Change:
+    """Return what became of an indicator; of two ends the bounds reach over both."""
+    difference = ends[0]
     indicator = difference.indicator
-    margin = difference.margin(ALPHA)
-    low, high = difference.size - margin, difference.size + margin
-    limit = indicator.tolerance if indicator.unit == "share" else math.log1p(indicator.tolerance)
-    outcome = _outcome(difference, (low, high), limit, is_changed=is_changed)
-    seen = difference.margin(ALPHA / k) + difference.margin(1 - POWER)
+    low = min(end.size - end.margin(ALPHA) for end in ends)
+    high = max(end.size + end.margin(ALPHA) for end in ends)
+    outcome = _outcome(ends, is_changed=is_changed)
+    seen = max(end.margin(ALPHA / k) + end.margin(1 - POWER) for end in ends)
     sign = -1.0 if indicator.is_gain else 1.0
     bounds = sorted(_amount(indicator, sign * bound) for bound in (low, high))
     change = Change(
@@ -208,17 +222,17 @@ def _change(difference: _Difference, is_changed: bool, k: int) -> Change:
         change=_amount(indicator, sign * difference.size),
         low=bounds[0],
         high=bounds[1],
-        p=difference.p,
+        p=max(end.p for end in ends),
         seen=abs(_amount(indicator, sign * seen)),
         reason="",
     )
     return replace(change, reason=_reason(change))
 
 
-def _outcome(difference: _Difference, bounds: Span, limit: float, *, is_changed: bool) -> Outcome:
+def _outcome(ends: tuple[_Difference, ...], *, is_changed: bool) -> Outcome:
     """Return what the numbers say, unless a doubt stands against just that."""
-    found = _by_numbers(difference, bounds, limit, is_changed=is_changed)
-    return Outcome.CANNOT_TELL if _doubt(difference.indicator, found) else found
+    found = _by_numbers(ends[0], is_changed=is_changed) if len(ends) == 1 else _by_ends(ends, is_changed=is_changed)
+    return Outcome.CANNOT_TELL if _doubt(ends[0].indicator, found) else found
 
 
 def _doubt(indicator: Indicator, outcome: Outcome) -> str:
@@ -226,21 +240,35 @@ def _doubt(indicator: Indicator, outcome: Outcome) -> str:
     return against.get(outcome, indicator.against_worse or indicator.against_better)
 
 
-def _by_numbers(difference: _Difference, bounds: Span, limit: float, *, is_changed: bool) -> Outcome:
+def _by_numbers(difference: _Difference, *, is_changed: bool) -> Outcome:
     indicator = difference.indicator
     if not math.isfinite(difference.size):
         return Outcome.CANNOT_TELL
-    if all(indicator.spans) and difference.freedom <= 0:
-        return _by_spans(indicator)
-    if -limit <= bounds[0] and bounds[1] <= limit:
+    limit = indicator.tolerance if indicator.unit == "share" else math.log1p(indicator.tolerance)
+    if abs(difference.size) + difference.margin(ALPHA) <= limit:
         return Outcome.SAME
     if not is_changed:
         return Outcome.CANNOT_TELL
     return Outcome.WORSE if difference.size > 0 else Outcome.BETTER
 
 
+def _by_ends(ends: tuple[_Difference, ...], *, is_changed: bool) -> Outcome:
+    """Return what repeated searches say: at both ends the same, or at the lower end and by intervals that lie apart."""
+    if any(end.freedom <= 0 or not math.isfinite(end.size) for end in ends):
+        return Outcome.CANNOT_TELL
+    by_spans = _by_spans(ends[0].indicator)
+    if any(end.error <= 0 for end in ends):
+        return by_spans
+    found = {_by_numbers(end, is_changed=is_changed) for end in ends}
+    if len(found) == 1:
+        return found.pop()
+    passed = _by_numbers(ends[0], is_changed=ends[0].p <= ALPHA)
+    is_apart = by_spans is passed and passed in {Outcome.BETTER, Outcome.WORSE}
+    return passed if is_apart else Outcome.CANNOT_TELL
+
+
 def _by_spans(indicator: Indicator) -> Outcome:
-    """Return what single searches say by their intervals: apart, together within the tolerance, or neither."""
+    """Return what the intervals of repeated searches say: all apart, all together within the tolerance, or neither."""
     base, new = ((min(low for low, _ in spans), max(high for _, high in spans)) for spans in indicator.spans)
     if new[1] <= base[0]:
         return Outcome.WORSE
@@ -278,7 +306,7 @@ def _reason(change: Change) -> str:
 
 def _spans_text(indicator: Indicator) -> str:
     base, new = (", ".join(f"[{low:.4g}, {high:.4g})" for low, high in spans) for spans in indicator.spans)
-    return f"{base} before and {new} now, by the intervals alone; repeats would show the spread"
+    return f"{base} before and {new} now, and one search shows no spread to judge them by; give five of each"
 
 
 def signed_share(share: float) -> str:

@@ -17,6 +17,7 @@ from prakerja_load.units import Seconds
 ALPHA = 0.05
 SHORTEST_WINDOW = 50.0  # integrated autocorrelation times; an AR(1) process has two correlation times in each
 _PARTS = 20  # of a sample, whose maxima show how far it drifts
+_DRIFTS = 2.0  # times the drift that was seen may follow it
 _LARGEST = 700.0  # e to this power is still a float
 _FINE, _COARSE = 4_096, 128  # blocks
 _LONG_BLOCK = 16  # values in a coarse block, at least
@@ -77,16 +78,18 @@ def drift_bound(values: NDArray[Any], share: float, alpha: float = ALPHA) -> flo
     """Return how far a far quantile may drift beyond what was seen, from the worst of `_PARTS` parts in order.
 
     A distribution-free bound of a far quantile needs hundreds of independent values. This one needs a few and pays with
-    an assumption: drifts to come are like those seen. It is the smaller of two: the worst part once more as much worse
-    as it was than the best one, and the tolerance bound exp(mean + k·s) of the parts' maxima at their effective number,
-    as if their logarithms were normal. It is above nearly all of a sample, not only above its quantile, so it is for
-    limits that lie far above everything that was seen. Never below the maximum; +inf where a value is infinite.
+    an assumption: drifts to come are like those seen. It is the smaller of two, which share the error: the worst part
+    twice more as much worse as it was than the best one, and the tolerance bound exp(mean + k·s) of the parts' maxima
+    at their effective number, as if their logarithms were normal. It is above nearly all of a sample, not only above
+    its quantile, so it is for limits that lie far above everything that was seen. Never below the maximum; +inf where a
+    value is infinite.
     """
     x = np.asarray(values, np.float64)
     if x.size < _PARTS or not (x.min() > 0 and x.max() < math.inf):
         return math.inf
     logs = np.log(np.maximum.reduceat(x, np.linspace(0, x.size, _PARTS + 1).astype(np.int64)[:-1]))
-    bound = min(2 * float(logs.max()) - float(logs.min()), _tolerance_bound(logs, share, alpha))
+    worse = float(logs.max()) + _DRIFTS * float(logs.max() - logs.min())
+    bound = min(worse, _tolerance_bound(logs, share, alpha / 2))
     return max(float(x.max()), math.exp(bound)) if bound < _LARGEST else math.inf
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from prakerja_load.journey.step import Ending
+from prakerja_load.journey.own import load_journey
+from prakerja_load.journey.step import Ending, Outcome
 from prakerja_load.judgement.case import Case, p99
+from prakerja_load.judgement.estimate import ratio
 from prakerja_load.judgement.rule import Rulebook, Seen
 from prakerja_load.judgement.sentence import resumed
-from prakerja_load.units import SECOND_NS, format_count, format_duration
+from prakerja_load.units import SECOND_NS, format_count, format_duration, format_number, format_share
 
 BOOK = Rulebook("flattering")
 
@@ -93,6 +95,18 @@ def ends_all(case: Case) -> Seen:
     """Check that every journey that started also ended."""
     unfinished = int(case.history.has_ended(Ending.IN_FLIGHT).sum())
     return Seen(not unfinished, format_count(unfinished))
+
+
+@BOOK.rule(
+    "waiting when killed",
+    allowed="0 requests under way for 1 s or more of which no record tells",
+    reason="a system that hangs is not excused by whoever kills the generator",
+    advice="run it again with --redo",
+)
+def knows_who_waited(case: Case) -> Seen:
+    """Check that of a killed worker's requests none had waited without a record, by the gauge of its last seconds."""
+    unheard = case.evidence.unheard
+    return Seen(not unheard, f"at least {format_number(unheard)}" if unheard else "0")
 
 
 @BOOK.rule(
@@ -204,6 +218,28 @@ def keeps_to_itself(case: Case) -> Seen:
     """Check that no record of another ramp, and none twice, was merged."""
     strange, repeated = case.history.strange, case.history.repeated
     return Seen(not strange and not repeated, f"{strange} of unknown arrivals, {repeated} repeated")
+
+
+@BOOK.rule(
+    "refusals",
+    allowed="no larger share of registrants refused than the journey declares",
+    reason="whoever is told a declared no asks for nothing more: a system that refuses many has little to do",
+    advice="find out why they are refused, or state the true share as `refusals` of the journey",
+)
+def refuses_as_declared(case: Case) -> Seen:
+    """Check the share of judged registrants whom a gated step of somebody's own journey refused, beyond chance."""
+    choice = case.scenario.journey
+    if choice.file is None:
+        return Seen(True, "none but those whose behaviour asks for it", "a built-in journey knows whom")
+    declared = load_journey(choice.file.source, choice.file.name, choice.name).refusals
+    samples = case.history.samples[case.judged_requests]
+    is_no = (samples["outcome"] == Outcome.REJECTED) & np.isin(samples["step"], [step.number for step in case.gated])
+    asked = np.flatnonzero(case.judged & case.history.is_started)
+    refused = ratio(np.isin(asked, samples["index"][is_no]), case.alpha, is_whole=case.is_curve)
+    share, least = 1 - refused.value, 1 - refused.high
+    is_more = bool(asked.size) and least > declared
+    observed = f"{format_share(share)} of {format_count(asked.size)}" if asked.size else "nobody asked"
+    return Seen(not is_more, observed, f"≤ {format_share(declared)}")
 
 
 @BOOK.rule(

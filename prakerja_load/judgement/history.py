@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +42,8 @@ class History:
     samples: Records
     strange: int = 0  # records that name no arrival of the plan
     repeated: int = 0  # records of what another record already tells
+    is_cut_off: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))  # by whoever ended the ramp; see `cut_off`
+    is_undecided: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))  # of those, who was not late yet
     counts_resent: bool = False  # whether a request that was sent again is a failure of its step
 
     @property
@@ -92,20 +94,27 @@ class History:
         """Return finished − intended − planned think time of the last attempt at a step, for who meant to reach it.
 
         +inf for a last attempt that was neither ok nor expected and for whoever failed, gave up, was dropped or was
-        still under way before. Left out is only who completed without this step, as a refused person does.
+        still under way before. Left out is who completed without this step, as a refused person does, and who was cut
+        off on the way to it before they were late.
         """
-        rows = self._last_attempts(number)
+        rows = self._answered_or_late(number)
         times = (rows["finished"] - rows["intended"] - rows["think"]) / SECOND_NS
-        value = np.where(self.has_ended(Ending.COMPLETED), np.nan, np.inf)
+        value = np.where(self.has_ended(Ending.COMPLETED) | self.is_undecided, np.nan, np.inf)
         value[rows["index"]] = np.where(rows["outcome"] <= Outcome.REJECTED, times, np.inf)
         wanted = judged & self.is_recorded & (self.arrivals["meant"] >= number) & ~np.isnan(value)
         return Elapsed(np.flatnonzero(wanted), value[wanted])
 
     def outcomes_at(self, number: int, judged: Mask) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Return arrivals and outcomes of the last attempt at a step, in the order of arrival."""
-        rows = self._last_attempts(number)
+        rows = self._answered_or_late(number)
         rows = rows[judged[rows["index"]]]
         return rows["index"], rows["outcome"]
+
+    def _answered_or_late(self, number: int) -> Records:
+        """Return the last attempts at a step but those that were cut off before they were late."""
+        rows = self._last_attempts(number)
+        told: Records = rows[(rows["outcome"] != Outcome.IN_FLIGHT) | ~self.is_undecided[rows["index"]]]
+        return told
 
     def _last_attempts(self, number: int) -> Records:
         """Return the last attempts at a step, as errors where one before was sent again and that counts."""
@@ -139,6 +148,8 @@ def lay_out(intended: Array, arrivals: Records, samples: Records) -> History:
         intended=intended,
         arrivals=by_index,
         is_recorded=is_recorded,
+        is_cut_off=np.zeros(count, np.bool_),
+        is_undecided=np.zeros(count, np.bool_),
         samples=requests[~is_repeat & is_recorded[requests["index"]]],
         strange=strange + astray,
         repeated=known.size - int(is_recorded.sum()) + int(is_repeat.sum()),

@@ -38,6 +38,11 @@ UNIQUE = {"create-account": "email", "identity": "nik", "confirm-phone": "phone"
 JOIN = "join-wave"
 """The kind of row that takes a place of the wave."""
 
+NO_EXPORT = "no export of what is stored"
+"""The fault of a ramp whose system nobody asked what it stores."""
+
+NOTHING_WRITTEN = "no write was acknowledged, so none could be verified"
+
 _EXAMPLES = 8
 _IN_DOUBT = int(LedgerState.IN_DOUBT)
 _STORABLE = (int(LedgerState.ACKNOWLEDGED), _IN_DOUBT)
@@ -134,6 +139,8 @@ class Reconciliation:
 
     def _meet_stray(self, index: int, step: int, row: Row) -> None:
         rows, _ = self.states.shape
+        if index < rows and step > MISTYPED and row.get("pending") is True:
+            return  # kept until the civil registry can be asked: neither taken nor refused yet, and nobody was told so
         if index < rows and step > MISTYPED:
             self._count("contradicted", row, "a mistyped try that had to be refused is stored")
         elif index < rows and step in self._expectation.kinds.values():
@@ -204,7 +211,7 @@ class Reconciled:
 def reconcile(fates: Fates, export: StoredExport | None, expectation: Expectation) -> Reconciled:
     """Return the ledger reconciled with the export; a crash on the way, or no export, is INCONCLUSIVE at best."""
     met = Reconciliation(fates, expectation)
-    fault = "no export of what is stored"
+    fault = NO_EXPORT
     if export is not None:
         try:
             for chunk in export.chunks():
@@ -292,10 +299,18 @@ def reasons(found: Mapping[str, int], fault: str, acknowledged: int, unverified:
     if fault:
         told.append(f"{writes_text(unverified)} unverified: {fault}")
     if not acknowledged:
-        told.append("no write was acknowledged, so none could be verified")
+        told.append(NOTHING_WRITTEN)
     if late:
         told.append(f"{writes_text(late)} that an earlier ramp had in doubt landed since")
     return told
+
+
+def is_unasked(found: Integrity) -> bool:
+    """Tell whether all that is open is that nobody was asked what is stored: no crash, no export that was cut off."""
+    asked = f"unverified: {NO_EXPORT}"
+    return found.verdict is Verdict.INCONCLUSIVE and all(
+        reason.endswith(asked) or reason == NOTHING_WRITTEN for reason in found.reasons or ("",)
+    )
 
 
 def writes_text(count: int) -> str:

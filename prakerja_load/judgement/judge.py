@@ -110,13 +110,18 @@ def _fates(path: Path, plan: RampPlan) -> dict[str, Fates]:
 
 
 def with_headroom(ramps: tuple[RampJudgement, ...]) -> tuple[RampJudgement, ...]:
-    """Return the ramps with "at least" headroom: the highest rate proven on a store at least as full, ÷ λ_peak − 1."""
-    proven = [(ramp.registrants, ramp.rate) for ramp in ramps if _is_proven(ramp)]
+    """Return the ramps with "at least" headroom: the highest rate proven on a store at least as full, ÷ λ_peak − 1.
+
+    How full is what the system counted before each ramp. Where it gave no count, as much as nothing was proven, and
+    the ramp asks for a store of its N.
+    """
+    proven = [(ramp.stored_before or 0, ramp.rate) for ramp in ramps if _is_proven(ramp)]
 
     def headroom(ramp: RampJudgement) -> float | None:
         if not _is_proven(ramp):
             return None
-        return max(rate for held, rate in proven if held >= ramp.registrants) / ramp.rate - 1
+        asked = ramp.registrants if ramp.stored_before is None else min(ramp.registrants, ramp.stored_before)
+        return max(ramp.rate, *(rate for held, rate in proven if held >= asked), 0.0) / ramp.rate - 1
 
     return tuple(replace(ramp, headroom=headroom(ramp)) for ramp in ramps)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from prakerja_load.judgement.capacity import Attempt, Next, Purpose
 from prakerja_load.judgement.estimate import Estimate
+from prakerja_load.judgement.integrity import NO_EXPORT, is_unasked, writes_text
 from prakerja_load.judgement.verdict import Finding, ObjectiveResult, RampJudgement, Verdict, combine
-from prakerja_load.units import PerSecond, Seconds
+from prakerja_load.units import PerSecond, Seconds, format_count
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class MeasuredStep:
     reasons: tuple[str, ...]
     failing: tuple[str, ...]  # what failed, in the order of the journey
     doubts: tuple[str, ...]  # soundness that does not hold
-    is_timed: bool  # the generator was sound, so that times and throughput can be believed
+    is_timed: bool  # the generator was sound, so that it is not what made times long
+    is_sound: bool  # nothing flattered the system either, so that times and throughput can be believed
+    is_broken: bool  # beyond doubt in something that is no time: integrity, success, backlog, resources
     is_lagging: bool  # the served fall behind the offered
     served: Estimate | None  # registrants served as they meant to be, 1/s
     p50: Estimate | None
@@ -46,12 +50,14 @@ class MeasuredStep:
 
 
 def measure(number: int, step: Next, ramp: RampJudgement, run: str, *, on_speed_alone: bool = False) -> MeasuredStep:
-    """Return a step from the judgement of its run; `on_speed_alone` forgives writes that cannot be looked up.
+    """Return a step from the judgement of its run; `on_speed_alone` forgives that nobody was asked what is stored.
 
-    What is found lost, duplicate or corrupted is never forgiven.
+    Never forgiven are what is found lost, duplicate or corrupted, an export that is cut off, a crash while
+    reconciling, and more writes in doubt than writes may fail.
     """
-    ramp = _without_unverified(ramp) if on_speed_alone else ramp
+    ramp = _unasked_forgiven(ramp) if on_speed_alone and is_unasked(ramp.integrity) else ramp
     broken = [finding for finding in ramp.findings if not finding.holds and finding.kind != "note"]
+    is_timed = bool(ramp.findings) and not any(finding.kind == "accusing" for finding in broken)
     times = ramp.journey.elapsed if ramp.journey is not None else {}
     return MeasuredStep(
         number=number,
@@ -64,7 +70,9 @@ def measure(number: int, step: Next, ramp: RampJudgement, run: str, *, on_speed_
         reasons=ramp.reasons,
         failing=tuple(_failing(ramp)) if ramp.verdict is Verdict.NOT_SUSTAINED else (),
         doubts=tuple(f"{finding.rule}: {finding.observed}, allowed: {finding.allowed}" for finding in broken),
-        is_timed=bool(ramp.findings) and not any(finding.kind == "accusing" for finding in broken),
+        is_timed=is_timed,
+        is_sound=bool(ramp.findings) and not broken,
+        is_broken=_is_broken(ramp, is_timed=is_timed),
         is_lagging=any(objective.kind == "backlog" and _is_missed(objective) for objective in ramp.objectives),
         served=ramp.throughput,
         p50=times.get("p50"),
@@ -75,16 +83,36 @@ def measure(number: int, step: Next, ramp: RampJudgement, run: str, *, on_speed_
     )
 
 
-def _without_unverified(ramp: RampJudgement) -> RampJudgement:
-    if ramp.integrity.verdict is not Verdict.INCONCLUSIVE:
-        return ramp
-    forgiven = replace(ramp.integrity, verdict=Verdict.SUSTAINED, reasons=())
-    verdict, reasons = combine(ramp.findings, ramp.objectives, forgiven)
-    return replace(ramp, integrity=forgiven, verdict=verdict, reasons=reasons)
+def _unasked_forgiven(ramp: RampJudgement) -> RampJudgement:
+    doubtful, allowed = ramp.integrity.in_doubt, _writes_allowed_to_fail(ramp)
+    if doubtful > allowed:
+        why = f"{writes_text(doubtful)} in doubt, more than the {format_count(allowed)} that may fail, and {NO_EXPORT}"
+        standing = replace(ramp.integrity, reasons=(why,))
+    else:
+        standing = replace(ramp.integrity, verdict=Verdict.SUSTAINED, reasons=())
+    verdict, reasons = combine(ramp.findings, ramp.objectives, standing)
+    return replace(ramp, integrity=standing, verdict=verdict, reasons=reasons)
+
+
+def _writes_allowed_to_fail(ramp: RampJudgement) -> int:
+    """Return how many of the writes the strictest success limit lets fail; none where no success was judged."""
+    strictest = max((objective.limit for objective in ramp.objectives if objective.kind == "success"), default=1.0)
+    return math.floor((1 - strictest) * (ramp.integrity.acknowledged + ramp.integrity.in_doubt) + 1e-6)
 
 
 def _is_missed(objective: ObjectiveResult) -> bool:
     return objective.verdict is Verdict.NOT_SUSTAINED
+
+
+def _is_limit_of_time(objective: ObjectiveResult) -> bool:
+    return objective.unit == "s" and objective.kind != "sample"
+
+
+def _is_broken(ramp: RampJudgement, *, is_timed: bool) -> bool:
+    """Tell whether the ramp fails at any limit of time; of a late generator only what no lateness can cause counts."""
+    missed = [one for one in ramp.objectives if _is_missed(one) and not _is_limit_of_time(one)]
+    believed = missed if is_timed else [one for one in missed if one.untimed is Verdict.NOT_SUSTAINED]
+    return ramp.integrity.verdict is Verdict.NOT_SUSTAINED or bool(believed)
 
 
 def _failing(ramp: RampJudgement) -> Iterator[str]:
@@ -96,7 +124,7 @@ def _failing(ramp: RampJudgement) -> Iterator[str]:
 
 def _is_green_but_for_time(ramp: RampJudgement, broken: list[Finding]) -> bool:
     """Tell whether all that is no limit of a time holds: then the limits of the table stand in for the scenario's."""
-    rest = [objective for objective in ramp.objectives if not (objective.unit == "s" and objective.kind != "sample")]
+    rest = [objective for objective in ramp.objectives if not _is_limit_of_time(objective)]
     return (
         not broken
         and ramp.integrity.verdict is Verdict.SUSTAINED

@@ -76,6 +76,7 @@ def judge_ramp(
         warm_up=plan.warm_up,
         p99_kept=kept_limits(case),
         owed=0.0 if case.is_curve else owed(case),
+        stored_before=case.stored_before,
     )
 
 

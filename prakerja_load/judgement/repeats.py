@@ -24,8 +24,10 @@ from prakerja_load.judgement.comparison import Indicator
 from prakerja_load.judgement.judge import begun_ramps, judge_run, open_run
 from prakerja_load.judgement.record import SCHEMA, verdict_json
 from prakerja_load.judgement.rules import RULES
+from prakerja_load.judgement.verdict import Verdict
 from prakerja_load.scenario import Scenario, load
 
+OPEN = Verdict.INCONCLUSIVE.name
 HARM = tuple(rule.name for rule in RULES if rule.kind == "integrity")
 
 
@@ -78,10 +80,13 @@ def _read_search(path: Path) -> Repeat:
     said = read_json(path / CAPACITY)
     if not isinstance(said, dict) or not isinstance(said.get("interval"), dict):
         raise EvidenceError(f"{path / CAPACITY} is not what a capacity search writes")
-    scenario = load(path / SCENARIO)
+    asked = said.get("asked")
+    asked = asked if isinstance(asked, dict) else {}
+    scenario = load(path / SCENARIO, [str(override) for override in asked.get("overrides") or ()])
     environment = {str(key): str(value) for key, value in (said.get("environment") or {}).items()}
     facts = comparability.facts(path.name, scenario, environment, {})
-    how = {f"search {key}": str(said.get(key)) for key in ("seed", "precision", "on_speed_alone", "stored")}
+    how = {f"search {key}": str(said.get(key)) for key in ("seed", "on_speed_alone", "stored")}
+    how |= {f"search {key}": str(asked.get(key)) for key in ("precision", "hold", "begin", "highest")}
     facts = replace(facts, asked={**facts.asked, **how})
     return Repeat(facts, str(said.get("created", "")), scenario, said, is_search=True)
 
@@ -98,11 +103,13 @@ def indicators(base: Sequence[Repeat], new: Sequence[Repeat], tolerance: float) 
         raise NotComparableError([Problem("kind", kinds, "all runs, or all capacity searches")])
     if everything and everything[0].is_search:
         return [_capacity(base, new, tolerance)]
+    # a ramp that only some of the runs measured, or none, is no ramp to pass over in silence
+    ramps = [ramp for run in reversed(everything) for ramp in run.ramps]
+    known = {int(ramp["number"]): ramp for ramp in sorted(ramps, key=lambda ramp: bool(ramp.get("journey")))}
     return [
-        _indicator(base, new, ramp, found, tolerance)
-        for ramp in base[0].ramps
-        if ramp.get("journey") is not None
-        for found in _found(ramp)
+        _indicator(base, new, known[number], found, tolerance)
+        for number in sorted(known)
+        for found in _found(known[number])
     ]
 
 
@@ -153,7 +160,10 @@ def _indicator(
         tolerance=allowed,
         is_gain=found.is_gain,
         against_worse=missing or _doubt(new, number, "accusing") or _doubt(base, number, "flattering"),
-        against_better=missing or _doubt(new, number, "flattering") or _doubt(base, number, "accusing"),
+        against_better=missing
+        or _doubt(new, number, "flattering")
+        or _doubt(base, number, "accusing")
+        or _unverified(base, new, number),
     )
 
 
@@ -168,6 +178,17 @@ def _doubt(side: Sequence[Repeat], number: int, kind: str) -> str:
         if broken:
             return f"{repeat.facts.name} is unsound: {', '.join(broken)}"
     return ""
+
+
+def _unverified(base: Sequence[Repeat], new: Sequence[Repeat], number: int) -> str:
+    """Return that more of the new runs leave open what was stored, empty where no more do: speed is no gain then."""
+    before, now = (
+        [one.facts.name for one in side if (one.ramp(number).get("integrity") or {}).get("verdict") == OPEN]
+        for side in (base, new)
+    )
+    if len(now) * len(base) <= len(before) * len(new):
+        return ""
+    return f"what is stored is not verified in {', '.join(now)}"
 
 
 def _capacity(base: Sequence[Repeat], new: Sequence[Repeat], tolerance: float) -> Indicator:
@@ -203,12 +224,12 @@ def _interval(repeat: Repeat) -> tuple[float, float]:
 
 
 def harm(base: Sequence[Repeat], new: Sequence[Repeat]) -> list[str]:
-    """Return what the new system lost or broke, of each kind that the base did not."""
+    """Return what the new system lost or broke, of each kind of which the base did less in each run."""
     counts = [{name: _harm(side, name) for name in HARM} for side in (base, new)]
     return [
-        f"integrity: {counts[1][name]} writes {name} in the new runs, none in the base"
+        f"integrity: {counts[1][name]} writes {name} in the new runs, {counts[0][name] or 'none'} in the base"
         for name in HARM
-        if counts[1][name] and not counts[0][name]
+        if counts[1][name] * len(base) > counts[0][name] * len(new)
     ]
 
 

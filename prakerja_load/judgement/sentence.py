@@ -122,7 +122,17 @@ def resumed(evidence: RampEvidence) -> str:
         return ""
     before, anew = evidence.carried.get("arrivals", 0), evidence.replayed
     begun = int(np.count_nonzero(anew < evidence.ramp.count))
-    return f"{', then '.join(cuts)}; {format_count(before)} arrivals before, at most {format_count(begun)} begun anew"
+    told = f"{', then '.join(cuts)}; {format_count(before)} arrivals before, at most {format_count(begun)} begun anew"
+    return f"{told}{_kept_waiting(evidence)}"
+
+
+def _kept_waiting(evidence: RampEvidence) -> str:
+    waited = evidence.kept["waited"]
+    if not waited.size:
+        return ""
+    return (
+        f"; {format_count(waited.size)} kept waiting until then, the longest for {format_duration(float(waited.max()))}"
+    )
 
 
 def _later(offset: Seconds) -> str:

@@ -172,6 +172,7 @@ class RampJudgement:
     warm_up: Seconds = 0.0  # beginning of the ramp that is not judged; the charts shade it
     p99_kept: tuple[Seconds, ...] = ()  # of the limits a capacity is published for, those the journey's p99 keeps
     owed: float = 0.0  # registrants waiting for an answer, think time excluded, mean over the judged window
+    stored_before: int | None = None  # registrants the store held before the ramp, None where nothing says so
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,8 @@ def _facts(judged: CapacityJudgement) -> tuple[tuple[str, str], ...]:
         ("Capacity", words.interval_text(judged.interval)),
         ("First to fail", judged.first_failing or "nothing failed"),
         ("Knee", words.knee_text(judged.knee)),
-        ("Saturation", words.saturation_text(judged.saturation)),
-        ("Search", f"{words.ending_text(judged.ending)}; {len(judged.steps)} steps, {format_share(judged.precision)}"),
+        ("Saturation", words.saturation_text(judged)),
+        ("Search", f"{words.ending_text(judged)}; {len(judged.steps)} steps, {format_share(judged.precision)}"),
         ("Seed", seed_text(judged.seed)),
         ("Created", judged.created),
         ("Exit code", f"{judged.exit_code}: {guide.EXIT_CODES.get(judged.exit_code, 'unknown')}"),
@@ -127,7 +127,7 @@ def _chart(judged: CapacityJudgement) -> CapacityChart:
         for step in steps
     )
     return CapacityChart(
-        f"Registrants served per second against arrivals offered. {words.saturation_text(judged.saturation)}.",
+        f"Registrants served per second against arrivals offered. {words.saturation_text(judged)}.",
         f"Time of the whole journey against arrivals offered. Knee: {words.knee_text(judged.knee)}.",
         dots,
         (judged.interval.passed, judged.interval.failed),

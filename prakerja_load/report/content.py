@@ -12,6 +12,7 @@ from prakerja_load.report.curves import (
     curve_charts,
     journey_objective,
     overview_charts,
+    quantile_text,
     timed_objectives,
 )
 from prakerja_load.report.document import Cell, Column, Count, RampSection, Report, Rung, Table
@@ -69,25 +70,34 @@ def carried(ramps: tuple[RampJudgement, ...]) -> int | None:
 
 
 def headline(ramps: tuple[RampJudgement, ...]) -> str:
-    """Return the answer in one sentence: "Carries 600 000; not shown for 2 000 000"."""
+    """Return the answer in one sentence: "Carries the peak of 600 000; not shown for 2 000 000".
+
+    Of claim `peak` only a rate was held, on a store of so many: that nobody must read as so many registrations.
+    """
     if not ramps:
         return "Nothing was judged"
     highest = carried(ramps)
-    parts = [] if highest is None else [f"carries {format_count(highest)}"]
+    parts = [] if highest is None else [("carries", format_count(highest))]
     parts += _beyond(ramps, Verdict.INCONCLUSIVE, "not shown for")
     parts += _beyond(ramps, Verdict.NOT_SUSTAINED, "does not carry")
     later = [
         ramp.registrants for ramp in ramps if ramp.verdict is Verdict.SUSTAINED and ramp.registrants > (highest or 0)
     ]
     if later:
-        parts.append(f"passed at {_numbers(later)} all the same")
-    text = "; ".join(parts)
+        parts.append(("passed at", f"{_numbers(later)} all the same"))
+    text = _told(parts, "the peak of" if ramps[0].claim == "peak" else "")
     return guide.capital(text) + (" registrants" if len(parts) == 1 else "")
 
 
-def _beyond(ramps: tuple[RampJudgement, ...], verdict: Verdict, words: str) -> list[str]:
+def _told(parts: list[tuple[str, str]], of: str) -> str:
+    """Return the parts (verb, numbers) as one sentence that says once, at its first number, of what they are."""
+    words = [(verb, "" if place else of, numbers) for place, (verb, numbers) in enumerate(parts)]
+    return "; ".join(" ".join(filter(None, part)) for part in words)
+
+
+def _beyond(ramps: tuple[RampJudgement, ...], verdict: Verdict, words: str) -> list[tuple[str, str]]:
     found = [ramp.registrants for ramp in ramps if ramp.verdict is verdict]
-    return [f"{words} {_numbers(found)}"] if found else []
+    return [(words, _numbers(found))] if found else []
 
 
 def _numbers(counts: list[int]) -> str:
@@ -100,12 +110,12 @@ def headline_indonesian(ramps: tuple[RampJudgement, ...]) -> str:
     parts = []
     highest = carried(ramps)
     if highest is not None:
-        parts.append(f"{Verdict.SUSTAINED.indonesian} sampai {indonesian_count(highest)} pendaftar")
+        parts.append((f"{Verdict.SUSTAINED.indonesian} sampai", f"{indonesian_count(highest)} pendaftar"))
     for verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_SUSTAINED):
         found = sorted({ramp.registrants for ramp in ramps if ramp.verdict is verdict})
         if found:
-            parts.append(f"{verdict.indonesian} untuk {' dan '.join(indonesian_count(count) for count in found)}")
-    return "; ".join(parts) or "Tidak ada yang dinilai"
+            parts.append((f"{verdict.indonesian} untuk", " dan ".join(indonesian_count(count) for count in found)))
+    return _told(parts, "puncak" if ramps and ramps[0].claim == "peak" else "") or "Tidak ada yang dinilai"
 
 
 def _summary(run: RunJudgement) -> tuple[str, ...]:
@@ -134,7 +144,7 @@ def _rung(ramp: RampJudgement) -> Rung:
     lines = [f"{format_rate(ramp.rate)} asked"]
     objective = journey_objective(ramp)
     if objective is not None:
-        lines.append(f"journey p99 {_within(objective)}")
+        lines.append(f"journey {quantile_text(objective)} {_within(objective)}")
     if ramp.verdict is Verdict.SUSTAINED:
         lines.append(f"headroom {at_least(ramp.headroom)}")
     elif ramp.reasons:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from prakerja_load.judgement.verdict import ObjectiveResult, RampJudgement, Verdict
@@ -55,6 +56,17 @@ def journey_objective(ramp: RampJudgement) -> ObjectiveResult | None:
     """Return the objective on the journey's time, the one number that says how long people wait."""
     found = [objective for objective in timed_objectives(ramp) if "journey" in objective.name.lower()]
     return min(found, key=lambda objective: objective.kind != "timing", default=None)
+
+
+def quantile_text(objective: ObjectiveResult) -> str:
+    """Return the quantile that an objective on a time limits, and of windows that it is the worst one's."""
+    found = re.search(r", p([\d.]+)", objective.name)
+    return f"p{found[1]}{_worst_window(objective)}" if found else _worst_window(objective).strip()
+
+
+def _worst_window(objective: ObjectiveResult) -> str:
+    found = re.search(r", every (.+) window", objective.name)
+    return f" in the worst {found[1]} window" if found else ""
 
 
 def curve_charts(ramp: RampJudgement) -> tuple[CurveChart, ...]:
@@ -134,9 +146,18 @@ def _rate_bar(ramp: RampJudgement) -> Bar:
 
 
 def _time_bars(ramps: tuple[RampJudgement, ...]) -> BarChart:
-    told = "The journey time that 99 % of registrants stay under; the upright line is the time allowed."
+    told = f"{_time_told(ramps)}; the upright line is the time allowed."
     bars = tuple(_time_bar(ramp) for ramp in ramps)
     return BarChart("Did people wait too long?", told, bars, is_share=True)
+
+
+def _time_told(ramps: tuple[RampJudgement, ...]) -> str:
+    """Return which time the bars show: that of the quantile which the scenario limits."""
+    judged = [objective for ramp in ramps if (objective := journey_objective(ramp)) is not None]
+    found = next((match for one in judged if (match := re.search(r", p([\d.]+)", one.name))), None)
+    if found is None:
+        return "The journey time"
+    return f"The journey time that {found[1]} % of registrants stay under{_worst_window(judged[0])}"
 
 
 def _time_bar(ramp: RampJudgement) -> Bar:

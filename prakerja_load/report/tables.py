@@ -173,6 +173,8 @@ def _integrity_summary(integrity: Integrity) -> str:
         if is_bad and getattr(integrity, name)
     ]
     found = f"{format_count(integrity.verified)} of {format_count(integrity.acknowledged)} acknowledged writes verified"
+    if not broken and integrity.verdict is Verdict.INCONCLUSIVE:
+        return f"{mark} {found}, whether any is lost, duplicate, corrupted or oversold is not known"
     return f"{mark} {found}, {', '.join(broken) if broken else 'none lost, duplicate, corrupted or oversold'}"
 
 

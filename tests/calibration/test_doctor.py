@@ -11,6 +11,9 @@ from command import SCENARIOS, command
 
 from prakerja_load.calibration import doctor
 from prakerja_load.calibration.diagnosis import Diagnosis, Limits, Reading
+from prakerja_load.calibration.playing import Offered, Played
+from prakerja_load.calibration.trials import Cores
+from prakerja_load.errors import HarnessError
 from prakerja_load.trial import environment
 
 READINGS = (Reading("clock", "tsc", "any", True), Reading("known queue", "p99 9 s", "0 s", False))
@@ -56,6 +59,26 @@ def test_its_record_holds_limits_readings_and_a_schema(tmp_path: Path) -> None:
     assert said["limits"]["arrivals_rate"] == 900.0
     assert said["tightest_objective"] == pytest.approx(0.5)
     assert [reading["name"] for reading in said["readings"]] == ["clock", "known queue"]
+
+
+def test_a_generator_that_breaks_down_under_a_rate_was_offered_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Offered] = []
+
+    def breaks(folder: Path, load: Offered, cores: object) -> Played:
+        asked.append(load)
+        raise HarnessError("the worker died")
+
+    monkeypatch.setattr(doctor, "null_target", breaks)
+    core = frozenset({0})
+
+    (reading,) = doctor.Examination(tmp_path, Cores(core, core))._generator()
+
+    assert not reading.is_met
+    assert reading.observed.startswith("0 arrivals/s")
+    assert [load.rate for load in asked] == sorted((load.rate for load in asked), reverse=True)
+    assert {load.patience for load in asked} == {5.0}
 
 
 def test_a_scenario_that_is_wrong_is_refused_before_anything_is_measured(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from oracle_trial import SERVICE, Listener, OracleTrial
 from prakerja_load.campaign.capacity import INTERRUPTED, OUT_OF_PEOPLE, find
 from prakerja_load.campaign.order import CapacityOrder, Given, order
 from prakerja_load.clock import VirtualClock
-from prakerja_load.errors import HarnessError, ScenarioError
+from prakerja_load.errors import AuthorizationError, HarnessError, ScenarioError
 from prakerja_load.judgement.capacity import Purpose
 from prakerja_load.judgement.carrying import CapacityJudgement
 from prakerja_load.judgement.verdict import Verdict
 from prakerja_load.scenario import load
+from prakerja_load.units import format_count
 
 SCENARIOS = Path(__file__).resolve().parent.parent.parent / "scenarios"
 MINISTRY = SCENARIOS / "ministry-ramp.toml"
@@ -192,6 +193,8 @@ def test_without_evidence_of_what_is_stored_nothing_passes_unless_speed_alone_is
     assert search(trial, tmp_path / "strict", begin=400.0).interval.passed is None
     judged = search(trial, tmp_path / "alone", on_speed_alone=True)
     assert judged.interval.passed is not None
+    assert judged.interval.passed > LARGEST
+    assert (judged.verdict, judged.exit_code) == (Verdict.INCONCLUSIVE, 3)
     assert "speed and success alone" in (next((tmp_path / "alone").iterdir()) / "capacity.md").read_text()
 
 
@@ -251,6 +254,53 @@ def test_a_harness_that_fails_says_so_and_keeps_what_was_proven(tmp_path: Path) 
     assert "the disk is full" in said["ending"]
     assert said["interval"]["passed"] > 100
     assert said["exit_code"] == 3
+
+
+def test_a_consent_that_ends_keeps_what_was_proven_and_one_that_never_was_sends_nothing(tmp_path: Path) -> None:
+    for number, expected in ((4, HarnessError), (1, AuthorizationError)):
+
+        def withdraw(step: int, last: int = number) -> None:
+            if step == last:
+                raise AuthorizationError("no consent")
+
+        trial = OracleTrial(700)
+        trial.before = withdraw
+        with pytest.raises(expected, match="no consent"):
+            search(trial, tmp_path / str(number))
+
+    said = written(tmp_path / "4")
+    assert "no consent" in said["ending"]
+    assert len(said["steps"]) == 3
+
+
+def test_what_it_was_asked_for_is_written_down_and_the_doctor_is_quoted_by_every_step(tmp_path: Path) -> None:
+    (tmp_path / "doctor.json").write_text('{"labels": {}}')
+    trial = OracleTrial(700)
+    search(trial, tmp_path, settings=("load.workers=2",), hold=90.0, begin=100.0, highest=150.0)
+
+    (tmp_path / "doctor.json").unlink()
+    said = written(tmp_path)["asked"]
+    assert said == {"overrides": ["load.workers=2"], "precision": 0.05, "hold": 90.0, "begin": 100.0, "highest": 150.0}
+    assert {(asked.reports / "doctor.json").read_text() for asked in trial.orders} == {'{"labels": {}}'}
+
+
+def test_what_single_steps_scaled_down_is_told_and_a_store_below_their_n_is_not(tmp_path: Path) -> None:
+    class Disclosing(OracleTrial):
+        def judge(self, rate: float, hold: float, count: int, registrants: int) -> Any:
+            told = ["think time × 0.005"]
+            if registrants > 2_000_000:
+                told.append(f"the store held 2 000 000 of {format_count(registrants)} registrants")
+            if len(self.orders) == 1:
+                told.append("laboratory defects active: slow")
+            return dataclasses.replace(super().judge(rate, hold, count, registrants), disclosures=tuple(told))
+
+    judged = search(Disclosing(700), tmp_path)
+
+    assert max(step.rate for step in judged.steps) > LARGEST
+    assert judged.disclosures == (
+        "think time × 0.005",
+        f"laboratory defects active: slow (in 1 of {len(judged.steps)} steps)",
+    )
 
 
 def test_the_search_ends_when_all_people_are_used(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def lognormal(random: np.random.Generator, runs: int, n: int, times: float, sigm
     return Known(np.exp(sigma * ar1(random, runs, n, times)), lambda share: math.exp(sigma * NORMAL.inv_cdf(share)))
 
 
+def drifts(
+    random: np.random.Generator, runs: int, n: int, times: float, share: float = 0.5, sigma: float = 0.5
+) -> Known:
+    """A slow drift that makes up a share of the variance of the logarithms, quick noise the rest."""
+    slow, quick = ar1(random, runs, n, times), random.standard_normal((runs, n))
+    paths = np.exp(sigma * (math.sqrt(share) * slow + math.sqrt(1 - share) * quick))
+    return Known(paths, lambda wanted: math.exp(sigma * NORMAL.inv_cdf(wanted)))
+
+
 def weibull(random: np.random.Generator, runs: int, n: int, times: float, shape: float = 0.6) -> Known:
     """A heavy tail: P(X > x) = exp(−x^shape)."""
     tail = 1 - _PHI(ar1(random, runs, n, times)).astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from synthetic import TEXT, Ramp, parse, run_directory
 from prakerja_load.errors import EvidenceError, ScenarioError
 from prakerja_load.evidence.run_directory import CAPACITY, write_json
 from prakerja_load.journey import step as steps
+from prakerja_load.judgement import repeats
 from prakerja_load.judgement.comparability import NotComparableError
 from prakerja_load.judgement.compared import CompareOrder, compare_runs, compared_json
-from prakerja_load.judgement.comparison import Outcome
+from prakerja_load.judgement.comparison import Outcome, compare
 from prakerja_load.judgement.judge import judge_run
 from prakerja_load.judgement.record import write_verdict
 from prakerja_load.report.compared import lines, page
@@ -75,7 +77,7 @@ def test_the_same_system_again_is_the_same(runs: Path) -> None:
 
 def test_bootstrapped_from_recorded_runs_the_slow_step_is_caught_and_the_same_system_is_not_accused(runs: Path) -> None:
     """Repeats drawn with replacement from the recorded journeys, block by block, as other days would give them."""
-    from prakerja_load.judgement.comparison import Indicator, compare
+    from prakerja_load.judgement.comparison import Indicator
 
     random = np.random.default_rng(6)
     recorded = {name: [_recorded(path) for path in side(runs, name)] for name in ("base", "slow")}
@@ -189,6 +191,38 @@ def test_writes_lost_by_the_new_system_are_worse_whatever_its_speed(runs: Path, 
     assert known.comparison.outcome is Outcome.CANNOT_TELL
 
 
+@pytest.mark.parametrize(
+    ("lost_before", "lost_now", "is_worse"),
+    [((1,), (500,), True), ((1,), (1,), False), ((2, 2), (3,), True), ((2, 2), (2,), False), ((3,), (2, 2), False)],
+)
+def test_a_system_that_loses_more_than_the_base_is_worse_although_the_base_lost_some(
+    runs: Path, lost_before: tuple[int, ...], lost_now: tuple[int, ...], is_worse: bool
+) -> None:
+    read = repeats.read(runs / "base-0")
+
+    def losing(count: int) -> repeats.Repeat:
+        ramps = [dict(ramp, integrity=dict(ramp["integrity"], lost=count)) for ramp in read.ramps]
+        return replace(read, said=dict(read.said, ramps=ramps))
+
+    said = repeats.harm([losing(count) for count in lost_before], [losing(count) for count in lost_now])
+
+    assert bool(said) is is_worse
+    assert all(f"{sum(lost_now)} writes lost in the new runs, {sum(lost_before)} in the base" in text for text in said)
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_ramp_that_one_base_run_could_not_judge_is_not_passed_over(runs: Path, place: int) -> None:
+    base, new = ([repeats.read(path) for path in side(runs, name)] for name in ("base", "slow"))
+    ramps = [dict(ramp, journey=None, steps=[]) for ramp in base[place].ramps]
+    base[place] = replace(base[place], said=dict(base[place].said, ramps=ramps))
+
+    compared = compare(repeats.indicators(base, new, 0.05))
+
+    assert compared.outcome is Outcome.CANNOT_TELL
+    assert len(compared.changes) == 7
+    assert all("not measured in every run" in change.reason for change in compared.changes)
+
+
 def test_failures_of_the_new_system_are_worse(runs: Path, tmp_path: Path) -> None:
     failing = [
         run_directory(tmp_path / f"failing-{n}", [Ramp(seed=n).fail(3, slice(0, None, 9), steps.Outcome.ERROR, 0.01)])
@@ -202,32 +236,81 @@ def test_failures_of_the_new_system_are_worse(runs: Path, tmp_path: Path) -> Non
     assert "journey time, p99" in worse
 
 
-def search(path: Path, passed: float | None, failed: float | None) -> Path:
+def search(path: Path, passed: float | None, failed: float | None, **asked: Any) -> Path:
     path.mkdir()
     (path / "scenario.toml").write_text(TEXT)
     write_json(
         path / CAPACITY,
         {"schema": 1, "created": path.name, "seed": 11, "precision": 0.05, "environment": {"cores": "2"},
-         "interval": {"passed": passed, "failed": failed}},
+         "asked": asked, "interval": {"passed": passed, "failed": failed}},
     )  # fmt: skip
     return path
 
 
-def test_capacity_searches_are_compared_by_their_intervals(tmp_path: Path) -> None:
+def test_repeated_capacity_searches_are_compared_by_both_ends(tmp_path: Path) -> None:
+    def repeated(name: str, passed: float | None, failed: float | None) -> tuple[Path, ...]:
+        return tuple(search(tmp_path / f"{name}{k}", passed, failed) for k in range(2))
+
     before, less, about = (
-        search(tmp_path / name, passed, passed * 1.02) for name, passed in (("a", 100.0), ("b", 80.0), ("c", 101.0))
+        repeated(name, passed, passed * 1.02) for name, passed in (("a", 100.0), ("b", 80.0), ("c", 101.0))
     )
-    open_ended, nothing = search(tmp_path / "d", 100.0, None), search(tmp_path / "e", None, 3.0)
+    open_ended, nothing = repeated("d", 100.0, None), repeated("e", None, 3.0)
 
-    def outcome(*new: Path) -> Outcome:
-        return compare_runs(CompareOrder((before,), new)).comparison.outcome
+    def outcome(new: tuple[Path, ...]) -> Outcome:
+        return compare_runs(CompareOrder(before, new)).comparison.outcome
 
+    single = compare_runs(CompareOrder(before[:1], less[:1])).comparison
+    assert single.outcome is Outcome.CANNOT_TELL
+    assert "[100, 102) before and [80, 81.6) now" in single.reasons[0]
     assert [outcome(new) for new in (less, about, open_ended, nothing)] == [
         Outcome.WORSE,
         Outcome.SAME,
         Outcome.CANNOT_TELL,
         Outcome.CANNOT_TELL,
     ]
+
+
+def test_searches_with_other_objectives_or_holds_are_not_compared(tmp_path: Path) -> None:
+    plain = search(tmp_path / "a", 100.0, 102.0, overrides=[], hold=None)
+    looser = search(tmp_path / "b", 100.0, 102.0, overrides=["objectives.elapsed_base=9s"], hold=None)
+    longer = search(tmp_path / "c", 100.0, 102.0, overrides=[], hold=300.0)
+
+    with pytest.raises(NotComparableError, match=r"scenario\.objectives\.elapsed_base: got .* in a; 9\.0 in b"):
+        compare_runs(CompareOrder((plain,), (looser,)))
+    with pytest.raises(NotComparableError, match=r"search hold: got None in a; 300\.0 in c"):
+        compare_runs(CompareOrder((plain,), (longer,)))
+
+
+def test_speed_that_is_bought_with_unverified_writes_is_no_gain(runs: Path, tmp_path: Path) -> None:
+    unasked = []
+    for path in side(runs, "same"):
+        copy = Path(shutil.copytree(path, tmp_path / path.name))
+        said = json.loads((copy / "verdict.json").read_text())
+        said["ramps"][0]["integrity"]["verdict"] = "INCONCLUSIVE"
+        (copy / "verdict.json").write_text(json.dumps(said))
+        unasked.append(copy)
+
+    found = compare_runs(CompareOrder(side(runs, "base"), tuple(unasked)))
+
+    assert found.comparison.outcome is Outcome.CANNOT_TELL
+    assert "what is stored is not verified in same-0" in found.comparison.reasons[0]
+    assert compare_runs(CompareOrder(tuple(unasked), side(runs, "base"))).comparison.outcome is Outcome.SAME
+
+
+def test_a_ramp_that_was_not_judged_in_some_or_in_all_runs_cannot_tell(runs: Path, tmp_path: Path) -> None:
+    crashed = []
+    for path in (*side(runs, "base"), *side(runs, "same")):
+        copy = Path(shutil.copytree(path, tmp_path / path.name))
+        said = json.loads((copy / "verdict.json").read_text())
+        said["ramps"][0] |= {"journey": None, "steps": []}
+        (copy / "verdict.json").write_text(json.dumps(said))
+        crashed.append(copy)
+
+    base, new = tuple(crashed[:REPEATS]), tuple(crashed[REPEATS:])
+    for pair in ((base, side(runs, "same")), (side(runs, "base"), new), (base, new)):
+        found = compare_runs(CompareOrder(*pair))
+        assert found.comparison.outcome is Outcome.CANNOT_TELL
+        assert "not measured in every run" in found.comparison.reasons[0]
 
 
 def test_a_search_and_a_run_are_not_compared(runs: Path, tmp_path: Path) -> None:

@@ -71,25 +71,44 @@ def test_each_case_has_its_outcome(case: str) -> None:
     assert outcome(base, new, **more) is expected
 
 
+Spans = Sequence[tuple[float, float]]
+
+
+def searches(base: Spans, new: Spans) -> Indicator:
+    spans = (tuple(base), tuple(new))
+    lows = [[low for low, _ in side] for side in spans]
+    return indicator(*lows, unit="1/s", is_gain=True, spans=spans)
+
+
+@pytest.mark.parametrize("new", [(80, 84), (105, 110), (101, 103)])
+def test_single_capacity_searches_cannot_tell_and_show_their_intervals(new: tuple[float, float]) -> None:
+    for base, other in (([(100, 105)], [new]), ([(100, 105)] * 5, [new]), ([(100, 105)], [new] * 5)):
+        (change,) = compare([searches(base, other)]).changes
+
+        assert change.outcome is CANNOT_TELL
+        assert "[100, 105) before" in change.reason or "[100, 105), " in change.reason
+        assert "give five of each" in change.reason
+
+
 @pytest.mark.parametrize(
     ("base", "new", "expected"),
     [
-        ((100, 105), (80, 84), WORSE),
-        ((100, 105), (94, 100), WORSE),
-        ((100, 105), (105, 110), BETTER),
-        ((100, 102), (101, 103), SAME),
-        ((100, 105), (101, 106), CANNOT_TELL),
-        ((100, 105), (90, 101), CANNOT_TELL),
+        ([(100, 105)] * 5, [(80, 84)] * 5, WORSE),
+        ([(100, 105)] * 5, [(105, 110)] * 5, BETTER),
+        ([(100, 102)] * 5, [(101, 103)] * 5, SAME),
+        ([(100, 110)] * 5, [(100, 110)] * 5, CANNOT_TELL),  # the capacity may be 10 % apart
+        ([(100, 110)] * 5, [(92, 101)] * 5, CANNOT_TELL),  # on the rates tried, without spread; both may be 100.5
+        ([(100 + k / 10, 105) for k in range(5)], [(93 + k / 10, 105) for k in range(5)], CANNOT_TELL),
+        ([(100 + k / 10, 125 + k) for k in range(5)], [(93 + k / 10, 126 + k) for k in range(5)], CANNOT_TELL),
+        ([(100 + k / 10, 105 + k / 10) for k in range(5)], [(99 + k / 10, 104 + k / 10) for k in range(5)], SAME),
+        ([(100 + k / 10, 105 + k / 10) for k in range(5)], [(93 + k / 10, 98 + k / 10) for k in range(5)], WORSE),
     ],
 )
-def test_single_capacity_searches_are_compared_by_their_intervals(
-    base: tuple[float, float], new: tuple[float, float], expected: Outcome
-) -> None:
-    spans = ((base,), (new,))
-    (change,) = compare([indicator(base[:1], new[:1], unit="1/s", is_gain=True, spans=spans)]).changes
+def test_repeated_searches_must_differ_at_both_ends_or_lie_apart(base: Spans, new: Spans, expected: Outcome) -> None:
+    (change,) = compare([searches(base, new)]).changes
 
     assert change.outcome is expected
-    assert f"[{base[0]}, {base[1]}) before" in change.reason
+    assert compare([searches(new, base)]).changes[0].outcome is {WORSE: BETTER, BETTER: WORSE}.get(expected, expected)
 
 
 def test_repeated_capacity_searches_are_compared_by_their_spread() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -350,6 +351,28 @@ def test_a_proven_rate_on_a_fuller_store_is_headroom_for_the_ramps_before(tmp_pa
     with_headroom = judge.with_headroom(tuple(ramps))
 
     assert [ramp.headroom for ramp in with_headroom] == [pytest.approx(0.5), 0, None, None]
+
+
+@pytest.mark.parametrize(
+    ("before", "headrooms"),
+    [
+        ((600_000, 50_000), [0, 0]),  # N says 900 000, and the store held fewer than the first ramp's
+        ((600_000, None), [0, 0]),
+        ((600_000, 600_000), [0.5, 0]),
+        ((650_000, 620_000), [0.5, 0]),  # both held the first ramp's N
+        ((None, 600_000), [0.5, 0]),
+        ((None, 599_999), [0, 0]),
+    ],
+)
+def test_headroom_goes_by_what_was_stored_and_not_by_what_was_asked(
+    tmp_path: Path, before: tuple[int | None, int | None], headrooms: list[float]
+) -> None:
+    later = Ramp(scenario=parse("ramps=[{name='1', registrants=900000}]"))
+    ramps = [ramp.judge(tmp_path / str(number)) for number, ramp in enumerate((Ramp(), later))]
+    assert [ramp.stored_before for ramp in ramps] == [600_000, 900_000]
+    held = tuple(replace(ramp, stored_before=count) for ramp, count in zip(ramps, before, strict=True))
+
+    assert [ramp.headroom for ramp in judge.with_headroom(held)] == pytest.approx(headrooms)
 
 
 @pytest.mark.parametrize("name", [RUN, "environment.json"])

@@ -19,6 +19,7 @@ from prakerja_load.judgement.case import Case, open_case
 from prakerja_load.judgement.rule import Rule, Seen
 from prakerja_load.judgement.soundness import RULES, judge_soundness
 from prakerja_load.judgement.verdict import Finding
+from prakerja_load.scenario.values import JourneyFile
 from prakerja_load.units import SECOND_NS
 
 
@@ -192,6 +193,75 @@ def test_the_controller_may_be_busy_outside_the_judged_window(tmp_path: Path) ->
     vitals = [{"at": second * SECOND_NS, "cpu": 0.9} for second in (*range(-20, 6), *range(66, 90))]
 
     assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == set()
+
+
+@pytest.mark.parametrize(("name", "rule"), [("loop_lag", "event-loop lag"), ("gc_pause", "garbage-collection pauses")])
+@pytest.mark.parametrize(("seconds", "first", "is_seen"), [(1.2, 30, True), (0.9, 30, False), (1.2, 66, False)])
+def test_a_controller_that_stands_still_for_more_than_a_second_is_seen(
+    name: str, rule: str, seconds: float, first: int, is_seen: bool, tmp_path: Path
+) -> None:
+    """Arrivals are leased 2.5 s ahead: what is shorter makes nobody late, nor does what is outside 5 s to 65 s."""
+    vitals = [{"at": second * SECOND_NS, "cpu": 0.1, name: seconds} for second in (first, first + 1)]
+
+    assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == ({rule} if is_seen else set())
+
+
+OWN = """
+from prakerja_load.journey.own import OwnJourney
+from prakerja_load.journey.step import Step
+
+class Mine(OwnJourney):
+    name = "mine"
+    steps = (Step(1, "a"), Step(2, "b"))
+    refusals = {refusals}
+
+    def play(self, registrant, browser):
+        yield from browser.get(self.steps[0], "/")
+"""
+
+
+def refusing(folder: Path, every: int, refusals: float) -> Finding:
+    """Return what is found where every so many registrants are told a no, and so large a share is declared."""
+    ramp = Ramp()
+    indices = np.arange(0, ramp.plan.count, every) if every else np.empty(0, np.int64)
+    case = case_of(ramp.fail(2, indices, Outcome.REJECTED, 0.02), folder)
+    file = JourneyFile("mine.py", OWN.format(refusals=refusals))
+    journey = ramp.scenario.journey.model_copy(update={"file": file, "name": "mine"})
+    own = replace(case, scenario=ramp.scenario.model_copy(update={"journey": journey}))
+    return next(finding for finding in judge_soundness(own) if finding.rule == "refusals")
+
+
+@pytest.mark.parametrize(
+    ("every", "refusals", "holds"),
+    [(0, 0.0, True), (50, 0.0, False), (50, 0.02, True), (50, 0.01, False), (1, 1, True)],
+)
+def test_an_own_journey_that_is_refused_more_often_than_it_declares_flatters(
+    every: int, refusals: float, holds: bool, tmp_path: Path
+) -> None:
+    finding = refusing(tmp_path, every, refusals)
+
+    assert (finding.kind, finding.holds) == ("flattering", holds)
+
+
+def test_what_is_refused_is_told_beside_what_was_declared(tmp_path: Path) -> None:
+    finding = refusing(tmp_path, 50, 0.0)
+
+    assert finding.observed.startswith("2 % of 6 0")
+    assert finding.allowed == "≤ 0 %"
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_worker_with_more_connections_than_registrants_is_seen(beyond: int, tmp_path: Path) -> None:
+    """Those of one second's arrivals may still be closing."""
+    ramp = Ramp()
+    evidence = ramp.evidence(tmp_path)
+    vitals = evidence.vitals[0].copy()
+    vitals["sockets"][40] = ramp.scenario.load.in_flight_limit + int(np.ceil(ramp.plan.rate)) + beyond
+    case = open_case(
+        replace(evidence, vitals={0: vitals}), ramp.scenario, ramp.plan, make_journey(OPTIONS).steps, ramp.plan.prefill
+    )
+
+    assert broken(case) == ({"open sockets"} if beyond else set())
 
 
 @pytest.mark.parametrize(("seen", "is_enough"), [(53, True), (52, False)])

@@ -43,6 +43,8 @@ def step(number: int, rate: float, purpose: Purpose, verdict: Verdict, *, again:
         failing=(reason,) if fails else (),
         doubts=(LATE,) if is_late else (),
         is_timed=not is_late,
+        is_sound=not is_late,
+        is_broken=False,
         is_lagging=fails,
         served=around(min(rate, CAPACITY)),
         p50=around(p50),
@@ -80,13 +82,14 @@ def judged(made: tuple[MeasuredStep, ...] | None = None, ending: str = "found") 
     made = steps() if made is None else made
     scenario = load(SCENARIO)
     interval = carrying.interval_of(made)
-    ramps = carrying.judge_ramps(scenario, interval)
-    verdict = carrying.verdict_of(ending, ramps)
+    ramps = carrying.judge_ramps(scenario, interval, 2_000_000)
+    verdict = carrying.verdict_of(ending, ramps, on_speed_alone=False)
     return CapacityJudgement(
         scenario=scenario.name,
         description=scenario.description,
         seed=2020,
         created="2026-11-24T08:00:00Z",
+        asked=carrying.Asked((), 0.05, None, 150.0, math.inf),
         precision=0.05,
         on_speed_alone=False,
         stored=2_000_000,

@@ -10,7 +10,7 @@ import pytest
 
 from prakerja_load.judgement import projection
 from prakerja_load.judgement.capacity import CapacityInterval, Purpose
-from prakerja_load.judgement.carrying import Knee, RampHeadroom
+from prakerja_load.judgement.carrying import Knee, RampHeadroom, Registrants
 from prakerja_load.judgement.projection import Point, Unidentified
 from prakerja_load.judgement.verdict import Verdict
 from prakerja_load.report import capacity_words as words
@@ -23,7 +23,9 @@ from prakerja_load.report import capacity_words as words
         (632.0, None, "at least 632 arrivals/s; no higher rate failed"),
         (None, 12.5, "below 12.5 arrivals/s; no rate passed"),
         (None, None, "no rate passed, none failed"),
-        (12_345.6, 12_960.1, "[12346, 12960) arrivals/s"),
+        (12_345.6, 12_960.1, "[12345, 12961) arrivals/s"),  # never more than passed, never less than failed
+        (632.06, 664.01, "[632, 664.1) arrivals/s"),
+        (0.012345, 0.1, "[0.01234, 0.1) arrivals/s"),
     ],
 )
 def test_an_interval_in_words(passed: float | None, failed: float | None, text: str) -> None:
@@ -38,6 +40,7 @@ def test_headroom_is_rounded_so_that_its_ends_stay_true() -> None:
     assert headroom(0.41489, 0.48711) == "at least 41.4 %, less than 48.8 %"
     assert headroom(0.0, None) == "at least 0 %"
     assert headroom(-0.5, -0.25) == "proven to 50 % of it, failed at 75 % of it"
+    assert headroom(-0.50049, -0.24951) == "proven to 49.9 % of it, failed at 75.1 % of it"
     assert headroom(None, None) == "not shown"
 
 
@@ -50,6 +53,8 @@ def test_an_unconfirmed_end_and_a_search_on_speed_alone_say_so() -> None:
     assert "its lower end NOT confirmed" in text
     assert "what the system stored was NOT looked up" in text
     assert "claim `peak` on a store of 2 000 000" in text
+    assert words.headline(judged).endswith(", on speed alone")
+    assert words.headline_indonesian(judged).startswith("BELUM TERBUKTI: sampai 626.6 pendaftar per detik")
 
 
 def test_a_rate_that_was_not_repeated_is_told() -> None:
@@ -72,7 +77,10 @@ def test_knee_and_saturation_that_were_not_reached_say_so() -> None:
     assert words.knee_text(Knee(0.11, 300.0, None)).startswith("not reached up to 300 arrivals/s")
     assert words.knee_text(Knee(0.11, 300.0, 600.0)).startswith("between 300 and 600 arrivals/s")
     assert words.knee_text(None) == "not measured"
-    assert words.saturation_text(None).startswith("not reached")
+    good = example_capacity.judged(example_capacity.steps()[:3], "interrupted")
+    unsound = dataclasses.replace(good, steps=tuple(dataclasses.replace(one, is_sound=False) for one in good.steps))
+    assert words.saturation_text(good) == "not reached: throughput followed what was offered"
+    assert words.saturation_text(unsound) == "not measured: no step was sound"
 
 
 def test_a_model_is_called_a_model_with_its_bounds_and_its_reach() -> None:
@@ -83,6 +91,8 @@ def test_a_model_is_called_a_model_with_its_bounds_and_its_reach() -> None:
     assert text.startswith("A model, not a measurement")
     assert "[" in text
     assert "nothing is said beyond 256 waiting" in text
+    assert "α = 0.02 [" in text
+    assert "β = 0.0005 [" in text
     assert "not identifiable (why)" in words.model_text(Unidentified("why"))
 
 
@@ -100,6 +110,29 @@ def test_the_summary_has_every_result() -> None:
     ):
         assert f"\n{start}" in f"\n{text}"
     assert text.count("Headroom of ") == 4
+
+
+def test_an_upper_end_that_stayed_undecided_is_not_called_found_to_the_precision() -> None:
+    whole = example_capacity.judged()
+    steps = tuple(one for one in example_capacity.steps() if one.rate not in {654.3, 817.9})  # 713.5 is undecided
+
+    assert words.ending_text(whole) == "found to the precision asked for"
+    assert words.ending_text(example_capacity.judged(steps)) == (
+        "found from below; from above it is open, because 713.5 arrivals/s stayed undecided"
+    )
+    assert words.ending_text(example_capacity.judged(steps, "interrupted")).startswith("interrupted")
+
+
+@pytest.mark.parametrize(
+    ("stored", "why"), [(None, "nobody counted what the store held"), (0, "the store held nobody")]
+)
+def test_a_peak_on_no_known_store_proves_a_rate_and_no_registrants(stored: int | None, why: str) -> None:
+    (line,) = words.registrants_lines(Registrants(2_500_000, stored, None, None, None, None))
+
+    assert line == (
+        f"Proven: the rate alone and no number of registrants, because {why}; "
+        "at the scenario's peak the proven rate is that of 2 500 000"
+    )
 
 
 def test_registrants_that_cannot_be_told_are_not_guessed() -> None:

@@ -26,18 +26,28 @@ def ladder(*verdicts: Verdict, asks: tuple[int, ...] = ASKS) -> tuple[RampJudgem
 @pytest.mark.parametrize(
     ("verdicts", "headline"),
     [
-        ((YES, YES, YES, YES), "Carries 2 000 000 registrants"),
-        ((YES, YES, YES, OPEN), "Carries 600 000; not shown for 2 000 000"),
-        ((YES, YES, YES, NO), "Carries 600 000; does not carry 2 000 000"),
-        ((YES, YES, OPEN, NO), "Carries 300 000; not shown for 600 000; does not carry 2 000 000"),
-        ((OPEN, OPEN, NO, NO), "Not shown for 200 000 and 300 000; does not carry 600 000 and 2 000 000"),
-        ((NO,), "Does not carry 200 000 registrants"),
-        ((OPEN, YES, YES, YES), "Not shown for 200 000; passed at 300 000, 600 000 and 2 000 000 all the same"),
+        ((YES, YES, YES, YES), "Carries the peak of 2 000 000 registrants"),
+        ((YES, YES, YES, OPEN), "Carries the peak of 600 000; not shown for 2 000 000"),
+        ((YES, YES, YES, NO), "Carries the peak of 600 000; does not carry 2 000 000"),
+        ((YES, YES, OPEN, NO), "Carries the peak of 300 000; not shown for 600 000; does not carry 2 000 000"),
+        ((OPEN, OPEN, NO, NO), "Not shown for the peak of 200 000 and 300 000; does not carry 600 000 and 2 000 000"),
+        ((NO,), "Does not carry the peak of 200 000 registrants"),
+        (
+            (OPEN, YES, YES, YES),
+            "Not shown for the peak of 200 000; passed at 300 000, 600 000 and 2 000 000 all the same",
+        ),
         ((), "Nothing was judged"),
     ],
 )
 def test_the_headline_is_the_answer(verdicts: tuple[Verdict, ...], headline: str) -> None:
     assert content.headline(ladder(*verdicts)) == headline
+
+
+def test_only_of_a_peak_the_headline_says_that_it_is_one() -> None:
+    played = tuple(dataclasses.replace(ramp, claim="volume") for ramp in ladder(YES, NO))
+
+    assert content.headline(played) == "Carries 200 000; does not carry 300 000"
+    assert content.headline_indonesian(played).startswith("LAYAK sampai 200.000 pendaftar")
 
 
 def test_what_is_carried_needs_every_ramp_below_it() -> None:
@@ -51,7 +61,7 @@ def test_two_ramps_of_the_same_size_must_both_be_sustained() -> None:
 
 def test_the_indonesian_headline_gives_the_same_answer() -> None:
     assert content.headline_indonesian(ladder(YES, YES, OPEN, NO)) == (
-        "LAYAK sampai 300.000 pendaftar; BELUM TERBUKTI untuk 600.000; TIDAK LAYAK untuk 2.000.000"
+        "LAYAK sampai puncak 300.000 pendaftar; BELUM TERBUKTI untuk 600.000; TIDAK LAYAK untuk 2.000.000"
     )
 
 

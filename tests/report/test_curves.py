@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prakerja_load.judgement.estimate import Estimate
 from prakerja_load.judgement.verdict import ObjectiveResult, Series, Verdict
-from prakerja_load.report import curves
+from prakerja_load.report import content, curves
 
 INF, NAN = math.inf, math.nan
 EMPTY = example_run.empty_ramp()
@@ -63,6 +63,31 @@ def test_the_journey_is_found_over_the_hold_before_its_windows() -> None:
     assert curves.journey_objective(dataclasses.replace(EMPTY, objectives=(success, windows, hold))) == hold
     assert curves.journey_objective(dataclasses.replace(EMPTY, objectives=(success, windows))) == windows
     assert curves.journey_objective(dataclasses.replace(EMPTY, objectives=(success,))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "quantile", "told"),
+    [
+        ("journey time, p99", "timing", "p99", "99 % of registrants stay under;"),
+        ("journey time, p99.9", "timing", "p99.9", "99.9 % of registrants stay under;"),
+        (
+            "journey time, p95, every 60 s window",
+            "window",
+            "p95 in the worst 60 s window",
+            "95 % of registrants stay under in the worst 60 s window;",
+        ),
+    ],
+)
+def test_the_quantile_that_is_told_is_the_one_that_was_judged(name: str, kind: str, quantile: str, told: str) -> None:
+    judged = ObjectiveResult(name, kind, 8.0, "s", Estimate(1.0, 0.9, 1.1, 9, 9.0), Verdict.SUSTAINED, "")
+    ramp = dataclasses.replace(EMPTY, objectives=(judged,))
+
+    assert curves.quantile_text(judged) == quantile
+    assert told in curves.overview_charts((ramp,))[1].description
+    assert (
+        f"journey {quantile} 1 s, limit 8 s"
+        in content.build(dataclasses.replace(example_run.run(), ramps=(ramp,))).ladder[0].lines
+    )
 
 
 def test_a_ramp_has_three_pictures_with_its_judged_part_and_limit() -> None:

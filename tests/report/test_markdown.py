@@ -21,7 +21,7 @@ def test_it_fits_into_a_step_summary(text: str) -> None:
 
 
 def test_the_answer_comes_first(text: str) -> None:
-    assert text.startswith("# Carries 300 000; not shown for 600 000; does not carry 2 000 000\n")
+    assert text.startswith("# Carries the peak of 300 000; not shown for 600 000; does not carry 2 000 000\n")
 
 
 def test_every_line_of_a_table_has_as_many_cells_as_its_head(text: str) -> None:

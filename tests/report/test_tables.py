@@ -7,7 +7,7 @@ import example_run
 import pytest
 
 from prakerja_load.judgement.estimate import Estimate
-from prakerja_load.judgement.verdict import Finding, ObjectiveResult, RampJudgement, StepRow, Verdict
+from prakerja_load.judgement.verdict import Finding, Integrity, ObjectiveResult, RampJudgement, StepRow, Verdict
 from prakerja_load.report import tables
 from prakerja_load.report.document import Table
 
@@ -130,6 +130,14 @@ def test_a_clean_ledger_stays_folded_and_says_so() -> None:
     assert not table.is_open
     assert table.summary == ("✓ 100 of 100 acknowledged writes verified, none lost, duplicate, corrupted or oversold")
     assert all(row[1].tone == "" for row in table.rows)
+
+
+def test_what_nobody_looked_up_is_not_said_to_be_whole() -> None:
+    asked_nobody = Integrity(100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, 0, Verdict.INCONCLUSIVE)
+
+    assert tables.integrity_table(asked_nobody).summary == (
+        "? 0 of 100 acknowledged writes verified, whether any is lost, duplicate, corrupted or oversold is not known"
+    )
 
 
 def test_a_broken_check_comes_first_with_what_to_change() -> None:
