@@ -106,7 +106,7 @@ def test_a_response_quantile_of_constant_service_is_where_its_law_says(utilizati
     if found > 0.02 * (1 + 1e-9):  # somebody waits
         assert md1_wait_within(rate, 0.02, found - 0.02) == pytest.approx(share, abs=1e-6)
     else:
-        assert 1 - utilization >= share
+        assert 1 - utilization >= share - 1e-9
 
 
 def test_the_wait_for_constant_service_is_the_table_value() -> None:
