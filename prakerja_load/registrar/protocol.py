@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._head_size = 0  # of names and values that the parser has told
         self._head_pieces = 0  # of the bytes that hold nothing but a part of one head
         self._is_in_head = False
+        self._is_in_trailer = False
         self._started = site.now  # of the request that is incomplete; _NOTHING while there is none
         self._received = 0  # bytes since then
         self._idle_since = site.now
@@ -132,11 +133,18 @@ class Connection(asyncio.Protocol):
         self._started = self._site.now
         self._received = 0
 
+    def on_chunk_header(self) -> None:
+        self._is_in_head = self._is_in_trailer = True  # the last chunk may be followed by headers
+        self._head_pieces = 0
+
     def on_url(self, url: bytes) -> None:
         self._url += url
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_trailer:  # counted, and never taken for a header: the request may be under way
+            self._count(len(name) + len(value))
+            return
         self._incoming.headers[name.lower()] = value
         self._count(len(name) + len(value))
 
@@ -155,10 +163,12 @@ class Connection(asyncio.Protocol):
             self._take_up(request)
 
     def on_body(self, body: bytes) -> None:
+        self._is_in_head = self._is_in_trailer = False
         if self._incoming.add(body) > _HIGH_WATER and not self._incoming.is_collected:
             self._pause_reading()
 
     def on_message_complete(self) -> None:
+        self._is_in_head = self._is_in_trailer = False
         self._started = _NOTHING
         self._idle_since = self._site.now
         request = self._incoming

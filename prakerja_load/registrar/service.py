@@ -49,7 +49,7 @@ async def consent(registrar: Registrar, _call: Call) -> Reply:
 async def metrics(registrar: Registrar, _call: Call) -> Reply:
     """Show counters and histograms."""
     admission, civil = registrar.admission, registrar.civil_registry
-    waiting = {'for="place"': float(civil.waiting), 'for="registry"': float(await registrar.pending.count())}
+    waiting = {'for="place"': float(civil.waiting), 'for="registry"': float(registrar.pending.known)}
     gauges: list[openmetrics.Family] = [
         ("registrar_in_flight", "Requests under way.", float(admission.in_flight)),
         ("registrar_in_flight_limit", "Requests that may be under way now.", float(admission.limit)),

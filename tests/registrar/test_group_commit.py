@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -176,6 +177,23 @@ async def test_a_refusal_is_an_answer_and_what_it_wrote_stays(tmp_path: Path) ->
         with pytest.raises(RefusalError, match="wrong-code"):
             await bench.writer.submit(counted)
         assert bench.seen() == [5]
+
+
+@in_loop
+async def test_a_refusal_leaves_no_cycle_to_the_garbage_collector(tmp_path: Path) -> None:
+    def operation(_transaction: Transaction) -> None:
+        raise RefusalError("wrong-code")
+
+    async with bench_in(tmp_path) as bench:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                with pytest.raises(RefusalError):
+                    await bench.writer.submit(operation)
+            assert gc.collect() < 50  # there were fifteen objects for each
+        finally:
+            gc.enable()
 
 
 @in_loop

@@ -401,6 +401,38 @@ async def test_a_head_that_comes_in_pieces_and_is_too_long_is_refused() -> None:
         assert await client.rest() == b""
 
 
+CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nX-Key: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@in_loop
+async def test_trailers_that_do_not_end_are_refused_before_they_fill_the_memory() -> None:
+    async with peer() as client:
+        client.say(CHUNKED + b"0\r\nX: ")
+        for _ in range(17):
+            client.say(b"a" * 1000)
+            await turns(10)
+        assert (await client.reply())[::2] == (431, b"headers-too-large")
+
+
+@in_loop
+async def test_a_trailer_is_never_taken_for_a_header() -> None:
+    async with peer() as client:
+        (connection,) = client.site.connections
+        seen: list[bytes] = []
+        answer = client.echo.answer
+
+        async def look(request: Request) -> Reply | None:
+            reply = await answer(request)
+            seen.append(request.headers[b"x-key"])
+            return reply
+
+        client.echo.answer = look  # type: ignore[method-assign]
+        client.say(CHUNKED + b"3\r\nabc\r\n0\r\nX-Key: b\r\n\r\n")
+        assert (await client.reply())[2] == b"POST /a? abc"
+        assert seen == [b"a"]
+        assert connection in client.site.connections
+
+
 @in_loop
 async def test_nobody_is_late_because_the_server_stood_still() -> None:
     whole = post(b"/a", b"body")

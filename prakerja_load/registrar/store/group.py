@@ -191,7 +191,7 @@ def _attempt(connection: Connection, entries: list[Entry]) -> set[Entry]:
         try:
             entry.result = entry.operation(transaction)
         except RefusalError as refusal:
-            entry.refusal = refusal
+            entry.refusal = refusal.with_traceback(None)  # a traceback would keep the whole group in a cycle
         except errors.UniqueViolation as fault:
             entry.tries += 1
             if entry.tries == 1:

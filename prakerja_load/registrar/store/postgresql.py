@@ -128,7 +128,15 @@ def open_pool(url: str, *, allows_unsafe: bool) -> Pool:
         max_size=_CONNECTIONS,
         timeout=_PATIENCE,
         reconnect_timeout=2,  # then the next request tries again: no pause longer than the server's own
-        kwargs={"autocommit": True, "connect_timeout": 3, "tcp_user_timeout": 10_000, "prepare_threshold": 1},
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": 3,
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,  # a host that went silent after it took a COMMIT is noticed in eleven seconds
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "prepare_threshold": 1,
+        },
         configure=configure,
         open=False,
         name="registrar",

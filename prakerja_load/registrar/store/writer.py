@@ -197,7 +197,7 @@ class Writer:
         try:
             entry.result = entry.operation(self._transaction)
         except RefusalError as refusal:
-            entry.refusal = refusal
+            entry.refusal = refusal.with_traceback(None)  # a traceback would keep the entry in a cycle
         except Exception as error:
             self._expel(entry, error)
             return
