@@ -16,6 +16,7 @@ from server_process import StartServer
 from wire import Wire
 
 pytestmark = [
+    pytest.mark.slow,  # a disk of its own has to be mounted, which not every machine that runs `make test` allows
     pytest.mark.postgresql,
     pytest.mark.namespaces,
     pytest.mark.parametrize("store", ["postgresql"], indirect=True),
