@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import itertools
 import socket
 
@@ -20,6 +19,7 @@ from prakerja_load.registrar.passwords import PasswordHasher
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.reply import Reply
 from prakerja_load.registrar.request import Request
+from prakerja_load.registrar.serving import tame_garbage_collection
 from prakerja_load.registrar.site import Site
 
 decode = msgspec.json.Decoder(NewAccount).decode
@@ -58,8 +58,7 @@ async def serve(port: int) -> None:
     listener = socket.create_server(("127.0.0.1", port), backlog=4096)
     listener.setblocking(False)
     Acceptor(listener, Site(StorelessApp(), read_timeout=20, keep_alive=300).connect).start()
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 500)
+    tame_garbage_collection()
     await asyncio.Event().wait()
 
 

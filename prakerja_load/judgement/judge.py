@@ -121,7 +121,7 @@ def with_headroom(ramps: tuple[RampJudgement, ...]) -> tuple[RampJudgement, ...]
         if not _is_proven(ramp):
             return None
         asked = ramp.registrants if ramp.stored_before is None else min(ramp.registrants, ramp.stored_before)
-        return max(ramp.rate, *(rate for held, rate in proven if held >= asked), 0.0) / ramp.rate - 1
+        return max((ramp.rate, *(rate for held, rate in proven if held >= asked))) / ramp.rate - 1
 
     return tuple(replace(ramp, headroom=headroom(ramp)) for ramp in ramps)
 

@@ -40,7 +40,7 @@ async def _serve(settings: Settings) -> None:
     await registrar.start()
     site = Site(App(registrar), read_timeout=settings.read_timeout, keep_alive=KEEP_ALIVE)
     acceptor = Acceptor(listener, site.connect)
-    _tame_garbage_collection()
+    tame_garbage_collection()
     try:
         stop = _stop_signal()
         acceptor.start()
@@ -69,7 +69,7 @@ def _open(settings: Settings) -> Registrar:
         raise UsageError(f"--database: cannot open {settings.database}: {fault}") from fault
 
 
-def _tame_garbage_collection() -> None:
+def tame_garbage_collection() -> None:
     """Look for cycles rarely: requests make none, and looking among thousands of open connections is dear.
 
     The usual thresholds took 15 % of the CPU at 3 000 connections. A threshold below the number of objects that are

@@ -60,8 +60,14 @@ def journey_objective(ramp: RampJudgement) -> ObjectiveResult | None:
 
 def quantile_text(objective: ObjectiveResult) -> str:
     """Return the quantile that an objective on a time limits, and of windows that it is the worst one's."""
+    quantile = _quantile(objective)
+    return f"p{quantile}{_worst_window(objective)}" if quantile else _worst_window(objective).strip()
+
+
+def _quantile(objective: ObjectiveResult) -> str:
+    """Return the per cent of an objective on a quantile, as its name says them; empty of another one."""
     found = re.search(r", p([\d.]+)", objective.name)
-    return f"p{found[1]}{_worst_window(objective)}" if found else _worst_window(objective).strip()
+    return found[1] if found else ""
 
 
 def _worst_window(objective: ObjectiveResult) -> str:
@@ -154,10 +160,10 @@ def _time_bars(ramps: tuple[RampJudgement, ...]) -> BarChart:
 def _time_told(ramps: tuple[RampJudgement, ...]) -> str:
     """Return which time the bars show: that of the quantile which the scenario limits."""
     judged = [objective for ramp in ramps if (objective := journey_objective(ramp)) is not None]
-    found = next((match for one in judged if (match := re.search(r", p([\d.]+)", one.name))), None)
-    if found is None:
+    found = next(filter(None, map(_quantile, judged)), "")
+    if not found:
         return "The journey time"
-    return f"The journey time that {found[1]} % of registrants stay under{_worst_window(judged[0])}"
+    return f"The journey time that {found} % of registrants stay under{_worst_window(judged[0])}"
 
 
 def _time_bar(ramp: RampJudgement) -> Bar:

@@ -143,3 +143,10 @@ def laboratory_in(folder: Path) -> Laboratory:
             await lab.registrar.close()
 
     return laboratory
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for something to be true, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
-from asgi import Answer, Lab, Laboratory, in_loop
+from asgi import Answer, Lab, Laboratory, in_loop, until
 from people import Person, Visit
 
 from prakerja_load.registrar import pending
@@ -22,13 +21,6 @@ from prakerja_load.registrar.table import ROUTES
 @pytest.fixture(autouse=True)
 def _rests_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "_SHORTEST_REST", 0.01)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for something to be true, ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 async def rows(lab: Lab, query: str) -> list[Any]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
 
 import pytest
-from asgi import Answer, Lab, Laboratory, in_loop
+from asgi import Answer, Lab, Laboratory, in_loop, until
 from crowd import CLIENTS, at_once, confirmed, lines, outcomes
 from load import exported
 from people import Person, Visit
@@ -25,13 +24,6 @@ PLENTY = 1_000_000  # checks a day
 @pytest.fixture(autouse=True)
 def _rests_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "_SHORTEST_REST", 0.01)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for something to be true, ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def until_none_waits(lab: Lab) -> None:
