@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.store import sqlite
 from prakerja_load.registrar.store.bulk import BulkImport
 from prakerja_load.registrar.store.checkpoint import Checkpointer
@@ -19,12 +20,13 @@ from prakerja_load.registrar.store.photo_log import PhotoLog
 from prakerja_load.registrar.store.transaction import ReplyKey, Transaction
 from prakerja_load.registrar.store.writer import Observer, Writer
 
+_REMEMBERED = (Lookups.wave_page, Lookups.pending_identities)  # their rows are read once a commit
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 class EmbeddedStore:
-    """Writes in groups through one connection, reads committed rows through another."""
+    """Writes in groups through one connection; reads through another what is committed, or with a group."""
 
     kind = "sqlite"
 
@@ -44,6 +46,7 @@ class EmbeddedStore:
         self._answers: dict[str, list[Any]] = {}  # to questions without a parameter, since the last commit
         self._answered_at = self.writer.commits
         self.lookups = Lookups(self._rows)
+        self._lookups_in_group = Lookups(self.writer.rows)
 
     @property
     def depth(self) -> int:
@@ -55,7 +58,17 @@ class EmbeddedStore:
         return self.writer.submit(operation)
 
     async def read(self, query: Callable[Concatenate[Lookups, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Answer a question about what is committed."""
+        """Answer a question about what is committed.
+
+        Every commit empties the reader's page cache. Under load a question therefore goes through the writer's warm
+        one, as part of the group under way: its answer may rest on rows of the group, and is given when they are
+        durable. Should they fail to become so, the reader is asked.
+        """
+        if self.writer.is_busy and query not in _REMEMBERED:
+            try:
+                return await self.writer.submit(lambda _: query(self._lookups_in_group, *args, **kwargs))
+            except RefusalError:  # the questions have no refusals of their own
+                pass
         return query(self.lookups, *args, **kwargs)
 
     def _rows(self, statement: str, bindings: tuple[Any, ...]) -> list[Any]:

@@ -12,6 +12,7 @@ from prakerja_load.errors import UsageError
 
 _SQLITE_FIXED = 3_051_003  # the WAL-reset corruption bug was fixed in 3.51.3
 _WRITER_CACHE_KIB = 262_144  # holds the inner and most leaf pages of three unique indexes over 2 000 000 registrants
+_STATEMENTS = 512  # kept prepared; apsw puts each behind the last, so one of 100 is gone after 99 others
 _READER_CACHE_KIB = 8_192  # another connection's commit empties it anyway
 _WRITER = (
     "PRAGMA journal_mode = WAL",
@@ -27,7 +28,7 @@ def open_writer(path: Path) -> apsw.Connection:
     """Return the one connection that writes, its schema brought up to date."""
     if apsw.SQLITE_VERSION_NUMBER < _SQLITE_FIXED:
         raise UsageError(f"SQLite {apsw.sqlite_lib_version()} can corrupt a database; 3.51.3 or newer is needed")
-    connection = apsw.Connection(str(path))
+    connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS)
     try:
         for pragma in _WRITER:
             connection.execute(pragma).fetchall()
@@ -40,7 +41,7 @@ def open_writer(path: Path) -> apsw.Connection:
 
 def open_reader(path: Path) -> apsw.Connection:
     """Return a connection that sees only what is committed."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=_STATEMENTS)
     connection.set_busy_timeout(1000)
     connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}").fetchall()
     return connection

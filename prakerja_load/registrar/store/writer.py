@@ -142,6 +142,15 @@ class Writer:
         """Return the number of operations that are not acknowledged yet."""
         return len(self._group) + len(self._waiting)
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a group is under way."""
+        return self._is_open or self._is_away
+
+    def rows(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
+        """Return every row of a query; for operations only."""
+        return self._transaction.execute(statement, bindings).fetchall()
+
     def submit(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Run an operation in the current or next group; the future resolves after its COMMIT.
 
