@@ -14,16 +14,22 @@ from prakerja_load.units import Seconds
 
 BURST = 256  # connections taken in one turn
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_PAUSE: Seconds = 0.1  # before it is tried again when the process has no file left
+_PAUSE: Seconds = 0.1  # before it is tried again when the process has no file, or no room, left
 
 
 class Acceptor:
-    """Turns what comes to a listening socket into connections of a protocol."""
+    """Turns what comes to a listening socket into connections of a protocol, while there is `room` for one more."""
 
-    def __init__(self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        room: Callable[[], int] = lambda: BURST,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
+        self._room = room
         self._opening: set[asyncio.Task[object]] = set()
         self._is_stopped = False
 
@@ -39,7 +45,11 @@ class Acceptor:
         self._listener.close()
 
     def _accept(self) -> None:
-        for _ in range(BURST):
+        room = self._room() - len(self._opening)
+        if room <= 0:  # newcomers wait in the kernel's queue, and then outside
+            self._rest()
+            return
+        for _ in range(min(BURST, room)):
             try:
                 connection, _address = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -47,13 +57,16 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in _OUT_OF_FILES:
                     raise
-                self._loop.remove_reader(self._listener.fileno())
-                self._loop.call_later(_PAUSE, self.start)
+                self._rest()
                 return
             connection.setblocking(False)
             task = self._loop.create_task(self._open(connection))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
+
+    def _rest(self) -> None:
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(_PAUSE, self.start)
 
     async def _open(self, connection: socket.socket) -> None:
         try:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from prakerja_load.registrar.site import Site
 
 LARGEST_HEAD = 16 * 1024  # bytes of address and headers
-_COLLECTED = 64 * 1024  # bytes; a body announced as no longer is collected before its request is taken up
+_COLLECTED = 16 * 1024  # bytes; a body announced as no longer is collected before its request is taken up, uncounted
 _HIGH_WATER = 64 * 1024  # bytes of a body that nobody has read yet; no more are taken from the socket then
 SLOWEST = 1024  # bytes/s that a request has to come in at, once the time for reading is over
-LINGER: Seconds = 1.0  # for which a connection that ends is still read, so that its last reply is not lost
+LINGER: Seconds = 1.0  # for which a connection that ends still waits for bytes, so that its last reply is not lost
+LONGEST_LINGER: Seconds = 30.0  # even if they go on coming
 _LINGERED = 8 * 1024 * 1024  # bytes that are thrown away meanwhile
 _NOTHING: Seconds = -1.0
 _NOT_LINGERING = -1
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._is_last = False  # no request comes after those that have come
         self._is_reading_paused = False
         self._lingered = _NOT_LINGERING  # bytes thrown away since the last reply
+        self._lingers_since = _NOTHING
         self._writable: asyncio.Event | None = None
         self._unsent = 0  # bytes that the client had not taken when that was looked at last
         self._taken_at = site.now  # when it last took some
@@ -278,7 +280,7 @@ class Connection(asyncio.Protocol):
             self._linger()
 
     def _linger(self) -> None:
-        """Close the sending side, and the other when the client has, or after a while.
+        """Close the sending side, and the other when the client has, or sends nothing for a while.
 
         What is in the socket unread when it is closed makes the kernel reset the connection, and then a client that
         is still sending loses the reply that says why (nginx calls this a lingering close).
@@ -290,12 +292,13 @@ class Connection(asyncio.Protocol):
             self._serving = None
         self._waiting.clear()
         self._lingered = 0
-        self._idle_since = self._site.now
+        self._lingers_since = self._idle_since = self._site.now
         self._transport.write_eof()
         self.resume_reading()
 
     def _throw_away(self, size: int) -> None:
         self._lingered += size
+        self._idle_since = self._site.now
         if self._lingered > _LINGERED:
             self._transport.close()
 
@@ -329,7 +332,7 @@ class Connection(asyncio.Protocol):
         elif self._transport.is_closing() or self._is_reading_paused:
             return
         elif self._lingered != _NOT_LINGERING:
-            if now - self._idle_since > LINGER:
+            if now - self._idle_since > LINGER or now - self._lingers_since > LONGEST_LINGER:
                 self._transport.close()
         elif self._started != _NOTHING:
             if now - self._started > limits.read + self._received / SLOWEST:

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     civil_pending: int = 100_000  # identities that may wait for the civil registry; 0: they are refused
     max_persons_per_kk: int | None = None
     test_pass_mark: int = 0
+    max_connections: int = 100_000
     max_in_flight: int = 4_000
     max_body_bytes: int = 256 * 1024 * 1024  # of large bodies, from their arrival until they are answered
     max_delay: Seconds = 0.2
@@ -78,6 +79,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         civil_pending=given.civil_pending,
         max_persons_per_kk=given.max_persons_per_kk,
         test_pass_mark=given.test_pass_mark,
+        max_connections=given.max_connections,
         max_in_flight=given.max_in_flight,
         max_body_bytes=given.max_body_bytes,
         max_delay=given.max_delay,
@@ -134,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--civil-pending", type=_number(0), default=100_000, help="identities kept while it is away; 0: refused")
     add("--max-persons-per-kk", type=_number(1), default=None, help="persons per family card; none in 2020")
     add("--test-pass-mark", type=_number(0, 54), default=0, help="points needed to pass the test")
+    add("--max-connections", type=_number(1), default=100_000, help="open at once; newcomers wait for one to end")
     add("--max-in-flight", type=_number(1), default=4_000, help="requests under way before the next are shed")
     add("--max-body-bytes", type=_number(4_194_304), default=268_435_456, help="bytes of large bodies held at once")
     add("--max-delay", type=_seconds, default=0.2, help="seconds of standing delay before requests are shed; 0: never")

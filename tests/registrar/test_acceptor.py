@@ -94,6 +94,31 @@ def test_nobody_is_let_in_after_the_stop() -> None:
     uvloop.run(scenario())
 
 
+def test_beyond_the_room_newcomers_wait_until_somebody_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prakerja_load.registrar.acceptor._PAUSE", 0.01)
+
+    async def scenario() -> None:
+        guests = Guests()
+        left = 0
+        with listening() as listener, callers(listener, 5):
+            acceptor = Acceptor(listener, guests.protocol, lambda: 3 + left - len(guests.transports))
+            acceptor.start()
+            async with asyncio.timeout(10):
+                while len(guests.transports) < 3:
+                    await asyncio.sleep(0.005)
+            await asyncio.sleep(0.05)  # several tries
+            assert len(guests.transports) == 3
+            left = 1
+            async with asyncio.timeout(10):
+                while len(guests.transports) < 4:
+                    await asyncio.sleep(0.005)
+            acceptor.stop()
+            guests.leave()
+            await turns(3)
+
+    uvloop.run(scenario())
+
+
 def test_without_a_free_file_the_acceptor_waits_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prakerja_load.registrar.acceptor._PAUSE", 0.01)
 

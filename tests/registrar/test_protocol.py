@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import pytest
 from asgi import in_loop
 
-from prakerja_load.registrar import protocol
+from prakerja_load.registrar import protocol, site
 from prakerja_load.registrar.acceptor import Acceptor
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.protocol import LARGEST_HEAD
@@ -238,25 +238,46 @@ async def test_what_follows_the_last_reply_is_thrown_away_and_answered_by_nobody
         assert client.echo.taken == ["/closes"]
 
 
-@pytest.mark.parametrize("piece", [b"", b"x" * 1_000_000], ids=["silent", "endless"])
+@pytest.mark.parametrize(
+    ("limit", "value", "piece"),
+    [("LINGER", 0.2, b""), ("LONGEST_LINGER", 0.2, b"x"), ("_LINGERED", 2_000_000, b"x" * 1_000_000)],
+    ids=["silent", "slow", "endless"],
+)
 def test_a_connection_that_lingers_ends_after_a_while_or_some_bytes(
-    monkeypatch: pytest.MonkeyPatch, piece: bytes
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: float, piece: bytes
 ) -> None:
-    if piece:
-        monkeypatch.setattr(protocol, "_LINGERED", 2_000_000)
-    else:
-        monkeypatch.setattr(protocol, "LINGER", 0.2)
+    for name in ("LINGER", "LONGEST_LINGER", "_LINGERED"):  # none but the one that is tested may end it
+        monkeypatch.setattr(protocol, name, value if name == limit else 3600 * 10**9)
+    monkeypatch.setattr(site, "SWEEP", 0.05)
 
     @in_loop
     async def scenario() -> None:
-        async with peer(read_timeout=0.4 if not piece else 60) as client:
+        async with asyncio.timeout(20), peer(read_timeout=3600) as client:
             client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
             assert (await client.reply())[0] == 413
             started = time.monotonic()
             while client.site.connections:
                 client.say(piece)
                 await asyncio.sleep(0.01)
-            assert bool(piece) or time.monotonic() - started >= 0.2
+            assert limit == "_LINGERED" or time.monotonic() - started >= 0.15  # the clock is as coarse as the sweep
+
+    scenario()
+
+
+def test_a_client_that_goes_on_sending_is_read_beyond_the_first_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER", 0.3)
+    monkeypatch.setattr(site, "SWEEP", 0.02)
+
+    @in_loop
+    async def scenario() -> None:
+        async with asyncio.timeout(20), peer(read_timeout=3600) as client:
+            client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
+            assert (await client.reply())[0] == 413
+            started = time.monotonic()
+            while time.monotonic() - started < 0.9:
+                client.say(b"x")
+                await asyncio.sleep(0.01)
+            assert client.site.connections
 
     scenario()
 
