@@ -73,7 +73,8 @@ class Fates:
 def resolve(ledger: Records, count: int, is_unaccounted: NDArray[np.bool_] | None = None) -> Fates:
     """Return the final state of each write (index, step) of `count` arrivals; the order of entries is of no account.
 
-    An INTENT whose attempt has no fate is IN_DOUBT. Raises EvidenceError for entries outside the ramp.
+    An INTENT whose attempt has no fate is IN_DOUBT, and so is what was NOT_DONE at first when its worker left no
+    closing record: it may have been sent again without a trace. Raises EvidenceError for entries outside the ramp.
     """
     unaccounted = np.zeros(count, np.bool_) if is_unaccounted is None else is_unaccounted
     index = ledger["index"]
@@ -86,7 +87,9 @@ def resolve(ledger: Records, count: int, is_unaccounted: NDArray[np.bool_] | Non
         states[place[ledger["state"] == state]] = state
         if state == LedgerState.IN_DOUBT:
             states[_is_without_fate(ledger, place, states.size)] = state
-    return Fates(states.reshape(count, columns), unaccounted)
+    fates = Fates(states.reshape(count, columns), unaccounted)
+    fates.states[(fates.states == LedgerState.NOT_DONE) & unaccounted[:, np.newaxis]] = LedgerState.IN_DOUBT
+    return fates
 
 
 def _is_without_fate(ledger: Records, place: NDArray[np.int64], size: int) -> NDArray[np.bool_]:

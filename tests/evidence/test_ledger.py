@@ -71,6 +71,16 @@ def test_no_entry_and_no_such_arrival_were_never_attempted() -> None:
     assert fates.is_unaccounted.tolist() == [True, False]
 
 
+def test_what_a_lost_worker_was_refused_may_have_been_sent_again_without_a_trace() -> None:
+    entries = np.concatenate([ledger([(0, INTENT), (0, NOT_DONE)], index=index) for index in (0, 1)])
+    entries = np.concatenate([entries, ledger([(0, INTENT), (0, REJECTED)], index=0, step=3)])
+    fates = resolve(entries, 2, np.array([True, False]))
+
+    assert [fates.of(0, 2), fates.of(1, 2)] == [DOUBT, NOT_DONE]
+    assert fates.may_be_stored(0, 2)
+    assert fates.of(0, 3) == REJECTED  # an expected "no" ends the step
+
+
 @pytest.mark.parametrize("index", [-1, 3])
 def test_entries_outside_the_ramp_are_refused(index: int) -> None:
     with pytest.raises(EvidenceError, match="of a ramp of 3"):
