@@ -17,6 +17,7 @@ from prakerja_load.journey.step import Ending
 from prakerja_load.judgement.case import Case
 from prakerja_load.judgement.estimate import NOTHING, Array, Estimate, trend
 from prakerja_load.judgement.history import History
+from prakerja_load.judgement.tails import beta_quantile
 from prakerja_load.units import SECOND_NS, Seconds
 
 BATCHES = 20
@@ -48,9 +49,14 @@ def _ends_of_unserved(history: History) -> Array:
 
 
 def growth(case: Case) -> Estimate:
-    """Return d over the hold: the slope of B over batch means, divided by the offered rate."""
+    """Return d over the hold: the slope of B over batch means, divided by the offered rate.
+
+    The line's own error is that of this hold. Of few arrivals a handful may fail by chance in any other, so the lower
+    bound, which accuses, is not above that of a share of as many independent arrivals (Clopper–Pearson).
+    """
     window = case.window
-    offered = float(np.count_nonzero(case.judged & case.history.is_recorded)) / window.length
+    arrivals = int(np.count_nonzero(case.judged & case.history.is_recorded))
+    offered = arrivals / window.length
     if not offered:
         return NOTHING
     batch = window.length / BATCHES
@@ -58,7 +64,11 @@ def growth(case: Case) -> Estimate:
     means = waiting(case.history, instants).reshape(BATCHES, _INSTANTS).mean(axis=1)
     middles = np.asarray(window.start + (np.arange(BATCHES) + 0.5) * batch, np.float64)
     slope = trend(middles, means, case.alpha)
-    return Estimate(slope.value / offered, slope.low / offered, slope.high / offered, slope.n, slope.n_effective)
+    share = slope.value / offered
+    never_served = min(max(share, 0.0), 1.0) * arrivals
+    by_chance = beta_quantile(case.alpha, never_served, arrivals - never_served + 1) if never_served else 0.0
+    low = min(slope.low / offered, by_chance)
+    return Estimate(share, low, slope.high / offered, slope.n, slope.n_effective)
 
 
 def owed(case: Case) -> float:
