@@ -112,12 +112,14 @@ def _wave_section(wave: WavePage) -> str:
 
 def _funnel_section(registrar: Registrar) -> str:
     reached = {step: registrar.metrics.successes(step) for step in FUNNEL}
+    pending = registrar.pending
+    reached["identity"] = max(0, reached["identity"] - pending.told + pending.confirmed)
     widest = max(1, *reached.values())
     rows = "".join(
         f"<tr><th>{title}{_bar(reached[step] / widest, title)}</th><td>{_count(reached[step])}</td></tr>"
         for step, title in FUNNEL.items()
     )
-    note = "<p>Successes since this process started, repeated requests included.</p>"
+    note = "<p>Successes since this process started, repeated requests included; identities once they are checked.</p>"
     return f"<section><h2>Funnel</h2>{note}<table>{rows}</table></section>"
 
 

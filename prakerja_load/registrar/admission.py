@@ -82,6 +82,11 @@ class Admission:
         """Take note of how long something has kept a request waiting."""
         self._adaptive.observe(source, delay, self.in_flight, self.now())
 
+    def observe_failure(self, source: str, delay: Seconds) -> None:
+        """Take note of a wait that ended without an answer: that would have come later, so a short one says nothing."""
+        if delay > self._adaptive.target.seconds:
+            self.observe(source, delay)
+
     def _reason_against(self, step: str) -> str:
         if self.in_flight >= self._max_in_flight:
             return IN_FLIGHT

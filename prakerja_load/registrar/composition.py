@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from prakerja_load.errors import UsageError
 from prakerja_load.registrar.admission import Admission, LoopWatch
@@ -17,6 +17,7 @@ from prakerja_load.registrar.metrics import Metrics
 from prakerja_load.registrar.overload import DelayTarget
 from prakerja_load.registrar.passwords import PasswordHasher
 from prakerja_load.registrar.pending import PendingChecks
+from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.queueing import Door
 from prakerja_load.registrar.rate_limits import RateLimits
 from prakerja_load.registrar.reply import Reply
@@ -24,12 +25,17 @@ from prakerja_load.registrar.rules import Eligibility
 from prakerja_load.registrar.settings import Settings
 from prakerja_load.registrar.store.bulk import BulkImport
 from prakerja_load.registrar.store.embedded import EmbeddedStore
+from prakerja_load.registrar.store.lookups import Lookups
 from prakerja_load.registrar.store.transaction import ReplyKey, Transaction
 from prakerja_load.registrar.store.waves import open_wave
 from prakerja_load.registrar.tokens import TokenSigner
 
 if TYPE_CHECKING:
     from prakerja_load.registrar.store.server import ServerStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_FAILURES = 500  # the lowest status of a failure of ours
 
 
 class Registrar:
@@ -78,10 +84,33 @@ class Registrar:
 
     async def _durable(self, operation: Callable[[Transaction], Reply], key: ReplyKey) -> Reply:
         """Have an operation done and tell the admission how long the store took."""
+        return await self._watched("store", self.store.submit(operation, key))
+
+    async def read(self, query: Callable[Concatenate[Lookups, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Answer a question about what is stored and tell the admission how long that took."""
+        return await self._watched("read", self.store.read(query, *args, **kwargs))
+
+    async def _watched(self, source: str, answer: Awaitable[T]) -> T:
+        """Wait for the store; whoever waits long is counted, whatever becomes of the wait.
+
+        A refusal of the request itself has waited its turn like an answer. One by a store that fails, and a wait that
+        its client has ended, have not: they only show that the answer would have taken longer.
+        """
         asked = self.admission.now()
-        reply = await self.store.submit(operation, key)
-        self.admission.observe("store", self.admission.now() - asked)
-        return reply
+        is_answered = False
+        try:
+            result = await answer
+            is_answered = True
+        except RefusalError as refusal:
+            is_answered = refusal.status < _FAILURES
+            raise
+        finally:
+            waited = self.admission.now() - asked
+            if is_answered:
+                self.admission.observe(source, waited)
+            else:
+                self.admission.observe_failure(source, waited)
+        return result
 
     async def _before_commit(self, operation: Callable[[Transaction], Reply], key: ReplyKey) -> Reply:
         """Return the answer as soon as it is known, for the laboratory."""
@@ -121,15 +150,17 @@ def _open_store(settings: Settings, metrics: Metrics) -> EmbeddedStore | ServerS
     if not settings.postgresql:
         return EmbeddedStore(settings.path, metrics, has_family_limit=has_family_limit)
     try:
+        from prakerja_load.registrar.store.postgresql import opening
         from prakerja_load.registrar.store.server import ServerStore
     except ImportError as error:
         raise UsageError(f"--database: PostgreSQL needs prakerja-load[postgresql]: {error}") from error
-    return ServerStore(
-        settings.postgresql,
-        metrics,
-        allows_unsafe=settings.allows_unsafe_database,
-        has_family_limit=has_family_limit,
-    )
+    with opening(settings.postgresql):
+        return ServerStore(
+            settings.postgresql,
+            metrics,
+            allows_unsafe=settings.allows_unsafe_database,
+            has_family_limit=has_family_limit,
+        )
 
 
 def _civil_path(settings: Settings) -> Path:

@@ -38,7 +38,7 @@ _BEFORE_ACCOUNT = 0  # scope of keys of people who have no token yet
 
 async def wave_page(registrar: Registrar, _call: Call) -> Reply:
     """Show the current wave."""
-    return json_reply(200, await registrar.store.read(Lookups.wave_page, registrar.now()))
+    return json_reply(200, await registrar.read(Lookups.wave_page, registrar.now()))
 
 
 async def create_account(registrar: Registrar, call: Call) -> Reply:
@@ -71,7 +71,7 @@ async def log_in(registrar: Registrar, call: Call) -> Reply:
     """Exchange e-mail and password for a bearer token; an unknown address costs and says what a wrong password does."""
     request: Credentials = call.decode()
     registrar.limits.check_email(call.route.step, _normal(request.email), registrar.now())
-    row = await registrar.store.read(Lookups.login, _normal(request.email))
+    row = await registrar.read(Lookups.login, _normal(request.email))
     if not await registrar.passwords.is_right(row.password if row else None, request.password) or row is None:
         raise RefusalError("wrong-credentials")
     if not row.is_confirmed:
@@ -84,8 +84,16 @@ async def check_identity(registrar: Registrar, call: Call) -> Reply:
     """Check NIK, family card and birth date against the civil registry and keep them.
 
     The registry is asked only where its answer can matter, for its answers are few and dear: not about a NIK or for
-    an account that is taken, which the store refuses or answers as before. While it is away, the identity waits.
+    an account that is taken, which the store refuses or answers as before. While it is away, the identity waits, and
+    the account's next one takes its place.
     """
+    reply = await _identify(registrar, call)
+    if reply.status == KEPT:
+        registrar.pending.told += 1
+    return reply
+
+
+async def _identify(registrar: Registrar, call: Call) -> Reply:
     request: Identity = call.decode()
     now = registrar.now()
     nik = int(request.nik)
@@ -93,7 +101,7 @@ async def check_identity(registrar: Registrar, call: Call) -> Reply:
     if refused is not None:
         raise RefusalError(refused)
     taken = partial(effects.refuse_identity, account=call.account, nik=nik)
-    if await registrar.store.read(Lookups.has_identity, nik, call.account):
+    if await registrar.read(Lookups.has_identity, nik, call.account, call.key):
         return await _write(registrar, call, taken)
     check = partial(
         effects.check_identity,
@@ -105,11 +113,12 @@ async def check_identity(registrar: Registrar, call: Call) -> Reply:
         refused = await registrar.civil_registry.problem_with(request.nik, request.kk, request.birth_date, now)
     except RefusalError as away:
         waiting = partial(effects.keep_identity, check=check, now=now)
-        return await registrar.pending.keep(partial(_write, registrar, call, waiting, status=KEPT), away)
+        write = partial(_write, registrar, call, waiting, status=KEPT)
+        return await registrar.pending.keep(write, away, account=call.account)
     registrar.pending.hurry()
     if refused is None:
         return await _write(registrar, call, check)
-    if await registrar.store.read(Lookups.has_answer, call.account, call.key, call.route.operation):
+    if await registrar.read(Lookups.has_answer, call.account, call.key, call.route.operation):
         return await _write(registrar, call, taken)  # it waited, was refused, and is sent again
     raise RefusalError(refused)
 
@@ -193,7 +202,7 @@ async def join_wave(registrar: Registrar, call: Call) -> Reply:
 
 async def read_status(registrar: Registrar, call: Call) -> Reply:
     """Show how far the account has come."""
-    status = await registrar.store.read(Lookups.status, call.account)
+    status = await registrar.read(Lookups.status, call.account)
     if status is None:
         raise RefusalError("unauthenticated", "the token's account does not exist")
     return json_reply(200, status)

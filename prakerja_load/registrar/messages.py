@@ -140,7 +140,10 @@ class IdentityChecked(msgspec.Struct, frozen=True):
 
 
 class IdentityPending(msgspec.Struct, frozen=True):
-    """The identity is kept; the civil registry could not be asked about it yet and will be. The status tells."""
+    """The identity is kept; the civil registry could not be asked about it yet and will be. The status tells.
+
+    Until then the account's next identity, sent with another key, takes its place.
+    """
 
     account: int
     nik_checked: bool

@@ -36,7 +36,7 @@ class AdaptiveLimit:
 
     def __init__(self, highest: int, target: DelayTarget) -> None:
         self._highest = highest
-        self._target = target
+        self.target = target
         self._lowest = min(target.lowest, highest)
         self._window_ends: Seconds | None = None
         self._shortest: dict[str, Seconds] = {}  # the shortest delay of each source in this window
@@ -62,7 +62,7 @@ class AdaptiveLimit:
 
     def observe(self, source: str, delay: Seconds, in_flight: int, now: Seconds) -> None:
         """Take one measurement of how long a source keeps requests waiting."""
-        if not self._target.seconds:
+        if not self.target.seconds:
             return
         if self._window_ends is None:
             self._window_ends = now + WINDOW
@@ -77,10 +77,10 @@ class AdaptiveLimit:
         for source, delay in self._shortest.items():
             self._last[source] = (delay, now)
         self.delay = max((delay for delay, at in self._last.values() if now - at < STANDS), default=0.0)
-        if self.delay <= self._target.seconds:
+        if self.delay <= self.target.seconds:
             self._above_since = None
             self._grow()
-        elif news > self._target.seconds:
+        elif news > self.target.seconds:
             self._cut_when_standing(news, in_flight, now)
         self._shortest.clear()
         self._has_shed = False
@@ -89,8 +89,8 @@ class AdaptiveLimit:
     def _cut_when_standing(self, delay: Seconds, in_flight: int, now: Seconds) -> None:
         if self._above_since is None:
             self._above_since = now
-        if self.is_shedding or now - self._above_since >= self._target.interval:
-            share = max(_DEEPEST_CUT, self._target.seconds / delay)
+        if self.is_shedding or now - self._above_since >= self.target.interval:
+            share = max(_DEEPEST_CUT, self.target.seconds / delay)
             self._limit = max(float(self._lowest), min(self._limit, in_flight * share))
 
     def _grow(self) -> None:

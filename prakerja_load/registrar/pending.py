@@ -35,11 +35,17 @@ _MARGIN: Seconds = 10.0  # of a claim, beyond the time that a check may take
 Store: TypeAlias = "EmbeddedStore | ServerStore"
 
 
+class _FailedError(RefusalError):
+    """An unexpected error about one identity: it stays claimed for a time, or those behind it would never be asked."""
+
+
 class PendingChecks:
     """Keeps at most `limit` identities waiting, counted anew every second, and has them checked."""
 
     def __init__(self, store: Store, registry: CivilRegistry, now: Callable[[], float], *, limit: int) -> None:
         self.known = 0  # that wait, as far as this process knows
+        self.told = 0  # answers, repeated ones included, that said that an identity waits
+        self.confirmed = 0  # identities, by the civil registry after they had waited
         self._store = store
         self._registry = registry
         self._now = now
@@ -72,18 +78,23 @@ class PendingChecks:
                 self.known = stored + self._kept - kept  # rather too many than too few
         return self.known
 
-    async def keep(self, write: Callable[[], Awaitable[Reply]], away: RefusalError) -> Reply:
-        """Have an identity stored as one that waits; raises `away` when as many wait as may."""
-        if not self._limit or await self.count() + self._under_way >= self._limit:
-            raise away
-        self._under_way += 1
+    async def keep(self, write: Callable[[], Awaitable[Reply]], away: RefusalError, *, account: int) -> Reply:
+        """Have an account's identity stored as one that waits; raises what `away` says when as many wait as may.
+
+        One that takes the place of the account's own needs no other.
+        """
+        is_new = not self._limit or not await self._store.read(Lookups.has_waiting_identity, account)
+        if is_new and await self.count() + self._under_way >= self._limit:
+            # a new one: the traceback of one that was caught before would lead to this frame, and the frame to it
+            raise RefusalError(away.code, away.detail, retry_after=away.retry_after) from None
+        self._under_way += is_new
         try:
             reply = await write()
         finally:
-            self._under_way -= 1
+            self._under_way -= is_new
         if reply.status == KEPT and not reply.headers:  # not an answer given before
-            self.known += 1
-            self._kept += 1
+            self.known += is_new
+            self._kept += is_new
             if not self._is_away:
                 self._is_due.set()
         return reply
@@ -103,8 +114,7 @@ class PendingChecks:
             except RefusalError as store_away:
                 rest = max(_SHORTEST_REST, store_away.retry_after or 0)
             except Exception as error:
-                context = {"message": "identities that wait could not be checked", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(context)
+                _report(error)
                 rest = _LOOK
             await self._rest(rest)
 
@@ -131,12 +141,13 @@ class PendingChecks:
         if not claims:
             self._is_away = False
             self._counted = float("-inf")
+            await asyncio.sleep(_SHORTEST_REST)  # all are somebody else's: whoever comes is no reason to look at once
             return _LOOK
         answers = await self._ask(claims)
         refusals = [answer for answer in answers if isinstance(answer, RefusalError)]
         await self._settle(
             [answer for answer in answers if isinstance(answer, Answered)],
-            [claimed for claimed, answer in zip(claims, answers, strict=True) if isinstance(answer, RefusalError)],
+            [claimed for claimed, answer in zip(claims, answers, strict=True) if type(answer) is RefusalError],
         )
         self._is_away = bool(refusals)
         return max((refusal.retry_after or _SHORTEST_REST for refusal in refusals), default=0.0)
@@ -167,8 +178,17 @@ class PendingChecks:
             problem = await self._registry.problem_with(f"{claimed.nik:016d}", f"{claimed.kk:016d}", born, self._now())
         except RefusalError as away:
             return away
+        except Exception as error:  # of one identity: the answers about the others are good
+            _report(error)
+            return _FailedError("civil-registry-away", retry_after=_LOOK)
         return Answered(claimed, problem)
 
     async def _settle(self, answered: list[Answered], unasked: list[Claim]) -> None:
-        settled = await self._store.submit(partial(settle, answered=answered, unasked=unasked))
-        self.known = max(0, self.known - settled)
+        confirmed, refused = await self._store.submit(partial(settle, answered=answered, unasked=unasked))
+        self.confirmed += confirmed
+        self.known = max(0, self.known - confirmed - refused)
+
+
+def _report(error: Exception) -> None:
+    context = {"message": "identities that wait could not be checked", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -42,6 +42,7 @@ class JoinFacts(msgspec.Struct, frozen=True):
     closes_at: float | None
     is_complete: bool
     has_joined: bool
+    is_waiting: bool = False  # for the civil registry's answer about the identity, which counts as given otherwise
 
 
 def age_on(birth_date: datetime.date, today: datetime.date) -> int:
@@ -86,7 +87,7 @@ def join_refusal(facts: JoinFacts, now: float) -> str | None:
         return "incomplete"
     if facts.has_joined:
         return "already-joined"
-    return None
+    return "civil-registry-away" if facts.is_waiting else None
 
 
 def score(test: int, answers: Sequence[int]) -> int:

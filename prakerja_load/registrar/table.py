@@ -174,6 +174,7 @@ def _test_and_wave() -> list[Route]:
             "incomplete",
             "already-joined",
             "quota-full",
+            "civil-registry-away",
             body=messages.JoinDeclaration,
             success=(201, messages.Joined),
         ),

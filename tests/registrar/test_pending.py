@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +16,7 @@ from people import Person, Visit
 
 from prakerja_load.registrar import pending
 from prakerja_load.registrar.breaker import Breaker, BreakerRules, BreakerState
+from prakerja_load.registrar.civil_registry import CitizenRecords, CivilRegistry
 from prakerja_load.registrar.messages import IdentityPending
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.routes import Router
@@ -150,6 +155,133 @@ async def test_an_error_is_reported_and_not_the_end(laboratory: Laboratory, monk
         checks.hurry()
         await until(lambda: not checks.known)
     assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("broken_one", [0, 3], ids=["the oldest", "one of a batch"])
+@in_loop
+async def test_an_error_about_one_identity_costs_the_others_nothing(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch, broken_one: int
+) -> None:
+    async with laboratory(civil_daily_quota=0) as lab:
+        checks, registry = lab.registrar.pending, lab.registrar.civil_registry
+        await kept(lab, 0, 6)
+        await until(lambda: checks._is_away)
+        told: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        registry._daily_quota = 100
+        with monkeypatch.context() as broken:
+            judge, nik = registry._judge, int(Person(broken_one).nik)
+            broken.setattr(registry, "_judge", lambda given, *rest: 1 / (given != nik) and judge(given, *rest))
+            await until(lambda: [checks.hurry(), checks.known][1] == 1)
+            (left,) = await rows(lab, "SELECT nik FROM pending_identities JOIN identities USING (account)")
+            assert left == (nik,)
+            assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
+        lab.time += 3_600  # its claim is over
+        checks.hurry()
+        await until(lambda: not checks.known)
+
+
+class VirtualTime(asyncio.SelectorEventLoop):
+    """A loop that waits for no time to pass: its clock goes forward by as much as it would have waited."""
+
+    def __init__(self) -> None:
+        self._passed = 0.0
+        super().__init__()
+        select = self._selector.select  # type: ignore[attr-defined]
+
+        def skip(timeout: float | None) -> Any:
+            self._passed += timeout or 0.0
+            return select(0)
+
+        self._selector.select = skip  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self._passed
+
+
+class OthersClaims:
+    """A store in which some identities wait, all of them claimed by another registrar."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def read(self, *_: Any) -> int:
+        return 3
+
+    def submit(self, _: Callable[..., Any]) -> asyncio.Future[Any]:
+        self.looks += 1
+        none: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        none.set_result([])
+        return none
+
+
+def test_what_others_have_claimed_is_looked_at_once_a_second_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "_SHORTEST_REST", 1.0)
+    store = OthersClaims()
+
+    async def a_minute() -> None:
+        registry = CivilRegistry(CitizenRecords(Path(":memory:")))
+        checks = pending.PendingChecks(store, registry, lambda: 0.0, limit=10)  # type: ignore[arg-type]
+        checks.start()
+        for _ in range(6_000):
+            await asyncio.sleep(0.01)
+            checks.hurry()
+        await checks.stop()
+        registry.records.close()
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        runner.run(a_minute())
+    assert 58 <= store.looks <= 61
+
+
+@in_loop
+async def test_an_identity_that_cannot_be_kept_leaves_no_cycle_to_the_garbage_collector(laboratory: Laboratory) -> None:
+    async with laboratory(civil_daily_quota=0, civil_pending=0) as lab:
+
+        async def refuse() -> None:
+            try:
+                raise RefusalError("civil-registry-away", "the daily quota is spent", retry_after=60)
+            except RefusalError as away:
+                await lab.registrar.pending.keep(kept_never, away, account=1)
+
+        async def kept_never() -> Any:
+            raise AssertionError("kept")
+
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                with pytest.raises(RefusalError, match="civil-registry-away") as raised:
+                    await refuse()
+                assert (raised.value.detail, raised.value.retry_after) == ("the daily quota is spent", 60)
+                del raised
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
+
+
+@in_loop
+async def test_the_funnel_counts_an_identity_once_it_is_checked(laboratory: Laboratory) -> None:
+    async def shown() -> str:
+        page = (await lab.lab("GET", "")).body.decode()
+        found = re.search(r"<th>Identity checked<progress[^>]*></progress></th><td>([^<]*)</td>", page)
+        assert found is not None
+        return found[1]
+
+    async with laboratory(civil_daily_quota=0) as lab:
+        registry, checks = lab.registrar.civil_registry, lab.registrar.pending
+        await kept(lab, 0, 3)
+        mistyped = await Visit(lab, Person(9)).up_to_login()
+        for _ in range(2):
+            answer = await lab.send("POST", "/api/v1/identity", Person(10).identity, key="k", token=mistyped.token)
+            assert answer.status == 202
+        waiting = await shown()
+        registry._daily_quota = 100
+        checks.hurry()
+        await until(lambda: not checks.known)
+        checked = await shown()
+        assert (await (await Visit(lab, Person(5)).up_to_login()).identify()).status == 201
+        assert [waiting, checked, await shown()] == ["0", "3", "4"]
 
 
 @in_loop

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote
 
 import msgspec
 
 from prakerja_load.errors import UsageError
 
 _ALLOWED = "sqlite:PATH or postgresql://USER@HOST/NAME"
+_PASSWORD = re.compile(r"(?<=//)(?P<user>[^:@/?#]*):(?P<secret>.*)@", re.DOTALL)
+_PARAMETER = re.compile(r"(?<=[?&])(?P<name>[^=&]*password)=(?P<secret>[^&]*)", re.IGNORECASE)
+_CUTS = re.compile(r"[@/?#:]")  # where a parser cuts a password that was not escaped
 _IN_MEMORY = Path(":memory:")
 
 
@@ -20,12 +24,24 @@ class Address(msgspec.Struct, frozen=True):
     url: str = ""
 
     def __str__(self) -> str:
-        if not self.url:
-            return f"sqlite:{self.path}"
-        parts = urlsplit(self.url)
-        user, _, host = parts.netloc.rpartition("@")
-        name = f"{user.partition(':')[0]}@" if user else ""
-        return urlunsplit((parts.scheme, name + host, parts.path, "", ""))  # the query may hold a password
+        return redacted(self.url).partition("?")[0] if self.url else f"sqlite:{self.path}"
+
+    def without_secrets(self, text: str) -> str:
+        """Return what a driver says of the database, without a password or a part of one that it quotes."""
+        secrets = [found["secret"] for pattern in (_PASSWORD, _PARAMETER) for found in pattern.finditer(self.url)]
+        parts = {part for secret in secrets for part in (secret, unquote(secret), *_CUTS.split(secret))}
+        for part in sorted(parts, key=len, reverse=True):
+            if len(part) > 1:
+                text = text.replace(part, "…")
+        return text
+
+
+def redacted(url: str) -> str:
+    """Return a URL without its passwords, in front of the host and among the parameters.
+
+    It is done on the text, since an unescaped `#`, `/` or `?` in a password is where a parser would cut it in two.
+    """
+    return _PARAMETER.sub(r"\g<name>=…", _PASSWORD.sub(r"\g<user>@", url))
 
 
 def parse(text: str) -> Address:
@@ -35,4 +51,4 @@ def parse(text: str) -> Address:
         return Address(path=Path(rest))
     if colon and scheme in ("postgresql", "postgres") and rest.startswith("//"):
         return Address(url=text)
-    raise UsageError(f"--database: got {text}, allowed: {_ALLOWED}")
+    raise UsageError(f"--database: got {redacted(text)}, allowed: {_ALLOWED}")

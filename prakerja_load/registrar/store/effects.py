@@ -32,9 +32,11 @@ from prakerja_load.registrar.messages import (
 )
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.store.transaction import Transaction
+from prakerja_load.units import Seconds
 
 EMAIL, SMS = 0, 1  # channels of codes
 PHOTO_NAMES = ("ktp", "selfie")  # kinds of photographs: 0 and 1
+_SOON: Seconds = 5  # until who was refused for the sake of an identity that waits may ask again
 
 
 def create_account(
@@ -75,21 +77,22 @@ def confirm_email(
 def check_identity(
     transaction: Transaction, key: str, *, account: int, request: Identity, max_persons_per_kk: int | None
 ) -> IdentityChecked:
-    """Store an identity that the civil registry has confirmed."""
-    kk = int(request.kk)
+    """Store an identity that the civil registry has confirmed, in place of one of the account that still waits."""
+    nik, kk, birth_date = int(request.nik), int(request.kk), request.birth_date.toordinal()
     if max_persons_per_kk is not None:
         transaction.wait_for(kk)
-        (count,) = transaction.first("SELECT count(*) FROM identities WHERE kk = ?", (kk,))
-        if count >= max_persons_per_kk:
-            raise RefusalError("family-card-full")
+        _check_family(transaction, account, kk, max_persons_per_kk)
     inserted = transaction.changes(
         "INSERT INTO identities (account, nik, kk, birth_date, epoch, key) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        (account, int(request.nik), kk, request.birth_date.toordinal(), transaction.epoch, key),
+        (account, nik, kk, birth_date, transaction.epoch, key),
     )
     if not inserted:
-        is_own = transaction.first("SELECT 1 FROM identities WHERE account = ?", (account,))
-        raise RefusalError("identity-already-checked" if is_own else "nik-in-use")
+        _make_way(transaction, account, nik)
+        transaction.execute(
+            "UPDATE identities SET nik = ?, kk = ?, birth_date = ?, epoch = ?, key = ? WHERE account = ?",
+            (nik, kk, birth_date, transaction.epoch, key, account),
+        )
     return IdentityChecked(account, True)
 
 
@@ -108,13 +111,59 @@ def keep_identity(
 
 def refuse_identity(transaction: Transaction, _key: str, *, account: int, nik: int) -> NoReturn:
     """Say why an identity that was not checked is refused: it is taken, or was so a moment ago."""
-    holder = transaction.first(
-        "SELECT account FROM identities WHERE account = ? OR nik = ? ORDER BY account <> ? LIMIT 1",
-        (account, nik, account),
+    raise _in_the_way(transaction, account, nik) or _away("its answer to another request came in between", 1)
+
+
+def _make_way(transaction: Transaction, account: int, nik: int) -> None:
+    """Let the account's own identity wait no longer, to be corrected; raise RefusalError when it does not wait."""
+    # who has asked the civil registry about it writes the answer before this lock or finds it replaced
+    waits = transaction.first(
+        "SELECT 1 FROM pending_identities WHERE account = ? AND problem IS NULL /* FOR UPDATE */", (account,)
     )
-    if holder is None:
-        raise RefusalError("civil-registry-away", "its answer to another request came in between", retry_after=1)
-    raise RefusalError("identity-already-checked" if holder[0] == account else "nik-in-use")
+    refusal = _in_the_way(transaction, account, nik)
+    if refusal is not None or waits is None:
+        raise refusal or _away("its answer to another request came in between", 1)
+    transaction.execute("DELETE FROM pending_identities WHERE account = ?", (account,))
+
+
+_HOLDERS = """
+SELECT i.account, EXISTS (SELECT 1 FROM pending_identities WHERE account = i.account AND problem IS NULL)
+FROM identities AS i WHERE i.account = ? OR i.nik = ?
+"""
+
+
+def _in_the_way(transaction: Transaction, account: int, nik: int) -> RefusalError | None:
+    """Return what keeps an identity from an account, None when it is nothing but its own one that waits.
+
+    What waits itself may be gone soon, so it is no reason for a lasting "no".
+    """
+    holders = {holder: bool(waits) for holder, waits in transaction.execute(_HOLDERS, (account, nik)).fetchall()}
+    if not holders.pop(account, True):
+        return RefusalError("identity-already-checked")
+    if not holders:
+        return None
+    (waits,) = holders.values()
+    return _away("the NIK waits for it with another account", _SOON) if waits else RefusalError("nik-in-use")
+
+
+def _check_family(transaction: Transaction, account: int, kk: int, most: int) -> None:
+    """Raise RefusalError when a family card has as many other registrants as are allowed."""
+    others = (kk, account)
+    (count,) = transaction.first("SELECT count(*) FROM identities WHERE kk = ? AND account <> ?", others)
+    if count < most:
+        return
+    (waiting,) = transaction.first(
+        "SELECT count(*) FROM pending_identities AS w CROSS JOIN identities AS i USING (account)"
+        " WHERE w.problem IS NULL AND i.kk = ? AND i.account <> ?",
+        others,
+    )
+    if count - waiting < most:
+        raise _away("a member of the family card waits for it", _SOON)
+    raise RefusalError("family-card-full")
+
+
+def _away(detail: str, retry_after: Seconds) -> RefusalError:
+    return RefusalError("civil-registry-away", detail, retry_after=retry_after)
 
 
 def store_profile(transaction: Transaction, key: str, *, account: int, request: PersonalData) -> AccountReply:
@@ -219,13 +268,13 @@ _JOIN_FACTS = """
 SELECT w.wave = (SELECT max(wave) FROM waves), w.opens_at, w.closes_at,
        a.import IS NOT NULL OR (
            EXISTS (SELECT 1 FROM identities WHERE account = a.account)
-           AND NOT EXISTS (SELECT 1 FROM pending_identities WHERE account = a.account AND problem IS NULL)
            AND EXISTS (SELECT 1 FROM profiles WHERE account = a.account)
            AND (SELECT count(*) FROM photos WHERE account = a.account) = 2
            AND EXISTS (SELECT 1 FROM phone_confirmations WHERE account = a.account)
            AND EXISTS (SELECT 1 FROM tests WHERE account = a.account AND passed = 1)
        ),
-       EXISTS (SELECT 1 FROM joins WHERE wave = w.wave AND account = a.account)
+       EXISTS (SELECT 1 FROM joins WHERE wave = w.wave AND account = a.account),
+       a.import IS NULL AND EXISTS (SELECT 1 FROM pending_identities WHERE account = a.account AND problem IS NULL)
 FROM waves AS w, accounts AS a WHERE w.wave = ? AND a.account = ? /* FOR UPDATE OF w */
 """
 
@@ -235,8 +284,10 @@ def join_wave(transaction: Transaction, key: str, *, account: int, wave: int, no
     row = transaction.first(_JOIN_FACTS, (wave, account))
     if row is None:
         raise RefusalError("wave-closed")
-    facts = rules.JoinFacts(bool(row[0]), row[1], row[2], bool(row[3]), bool(row[4]))
+    facts = rules.JoinFacts(bool(row[0]), row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5]))
     refused = rules.join_refusal(facts, now)
+    if refused == "civil-registry-away":
+        raise _away("the account's identity waits for it", _SOON)
     if refused is not None:
         raise RefusalError(refused)
     if not transaction.changes("UPDATE waves SET joined = joined + 1 WHERE wave = ? AND joined < quota", (wave,)):

@@ -73,9 +73,21 @@ class Lookups:
             joined=[wave for (wave,) in joined],
         )
 
-    def has_identity(self, nik: int, account: int) -> bool:
-        """Tell whether a NIK belongs to an account, or the account has one, be it checked or waiting for it."""
-        return self.first("SELECT 1 FROM identities WHERE nik = ? OR account = ? LIMIT 1", (nik, account)) is not None
+    def has_identity(self, nik: int, account: int, key: str) -> bool:
+        """Tell whether a NIK belongs to another account, or the account has one that was checked or sent with this key.
+
+        Its own one that waits can be corrected: by the same account with another key.
+        """
+        holders = self.all("SELECT account, key FROM identities WHERE nik = ? OR account = ?", (nik, account))
+        return any(
+            holder != account or brought_by == key or not self.has_waiting_identity(account)
+            for holder, brought_by in holders
+        )
+
+    def has_waiting_identity(self, account: int) -> bool:
+        """Tell whether an account's identity waits for the civil registry."""
+        waiting = "SELECT 1 FROM pending_identities WHERE account = ? AND problem IS NULL"
+        return self.first(waiting, (account,)) is not None
 
     def has_answer(self, scope: int, key: str, operation: int) -> bool:
         """Tell whether an answer is kept under an idempotency key."""

@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from prakerja_load.errors import UsageError
 from prakerja_load.registrar.problems import RefusalError
+from prakerja_load.registrar.store.address import Address
 from prakerja_load.units import Seconds
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -24,6 +25,8 @@ LOCK = 1_347_047_248  # the advisory lock: shared by groups of writes, exclusive
 _CONNECTIONS = 12
 _PATIENCE: Seconds = 3.0  # for a connection of the pool
 _IMPATIENCE: Seconds = 0.25  # the same, once somebody has waited in vain: whoever is to be refused is refused soon
+_PATIENCE_AT_START = 5  # seconds, for the first connection; libpq takes whole ones
+_OPENING: Seconds = 10.0  # for those that a pool has from the start
 _SESSION = "SET lock_timeout = '2s'"  # the answer is then "come back", as it is when SQLite is busy
 _SETTINGS = "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('server_version')"
 _BUSY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
@@ -87,14 +90,21 @@ def refuse_unsafe(connection: Connection) -> None:
         )
 
 
-def prepare(url: str) -> None:
-    """Reach the database and bring its schema up to date; raises UsageError when that cannot be."""
+@contextlib.contextmanager
+def opening(url: str) -> Iterator[None]:
+    """Turn what a database cannot be opened with into a UsageError that shows no password."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            migrate(connection)
+        yield
     except (psycopg.Error, UnicodeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UsageError(f"--database: cannot open PostgreSQL: {reason}") from error
+        shown = Address(url=url)
+        reason = shown.without_secrets(" ".join(str(error).split()) or type(error).__name__)
+        raise UsageError(f"--database: cannot open {shown}: {reason}") from error
+
+
+def prepare(url: str) -> None:
+    """Reach the database and bring its schema up to date."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=_PATIENCE_AT_START) as connection:
+        migrate(connection)
 
 
 def migrate(connection: Connection) -> None:
@@ -141,7 +151,11 @@ def open_pool(url: str, *, allows_unsafe: bool) -> Pool:
         open=False,
         name="registrar",
     )
-    pool.open(wait=True, timeout=10)
+    try:
+        pool.open(wait=True, timeout=_OPENING)
+    except BaseException:
+        pool.close()
+        raise
     return pool
 
 

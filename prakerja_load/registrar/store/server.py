@@ -76,8 +76,14 @@ class ServerStore:
     async def begin_import(self, password: str, *, is_large: bool, is_lab: bool) -> BulkImport:
         """Return an import during which nobody else writes, until `end_import`."""
         await self.writer.acquire()
+        beginning = asyncio.get_running_loop().run_in_executor(
+            self._readers, lambda: BulkImport(self._loader(), password, is_large=is_large, is_lab=is_lab)
+        )
         try:
-            return await self._in_thread(lambda: BulkImport(self._loader(), password, is_large=is_large, is_lab=is_lab))
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(self._end_unwanted)  # until then the thread works with the connection
+            raise
         except BaseException:
             self.end_import()
             raise
@@ -88,6 +94,10 @@ class ServerStore:
             self._pool.putconn(self._import)  # which rolls back what is left open
             self._import = None
         self.writer.release()
+
+    def _end_unwanted(self, beginning: asyncio.Future[BulkImport]) -> None:
+        beginning.exception()  # of no interest: nobody waits for the import
+        self.end_import()
 
     def export(self, after: int) -> Iterator[bytes]:
         """Return the blocks of an export; they may be drawn in any thread."""

@@ -68,7 +68,7 @@ def test_a_database_server_that_goes_away_is_503_until_it_is_back(start_server: 
         await reading.close()
         assert load.broken == 0
         assert {status for status, _ in load.refused} == {503}
-        assert {problem for _, problem in load.refused} <= {"store-unavailable", "store-busy"}
+        assert {problem for _, problem in load.refused} <= {"store-unavailable", "store-busy", "overloaded"}
         stored = await keys_of(server.url)
         assert load.acknowledged <= set(stored)
         assert len(stored) == len(set(stored))

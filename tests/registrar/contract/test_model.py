@@ -109,14 +109,16 @@ class Journeys(RuleBasedStateMachine):
     def identify(self, data: st.DataObject, whose: int) -> None:
         who = data.draw(st.sampled_from(sorted(self.tokens)))
         said = self.write("POST", "identity", Person(whose).identity, self.tokens[who])
-        if who in self.niks.values():
+        holder = self.niks.get(whose)
+        if who in self.niks.values() and who not in self.waiting:
             assert said == "identity-already-checked"
-        elif whose in self.niks:
-            assert said == "nik-in-use"
+        elif holder not in (None, who):
+            assert said == ("civil-registry-away" if holder in self.waiting else "nik-in-use")
         elif whose == STRANGER.index and not self.is_away:
             assert said == "nik-unknown"
         else:
             assert said == ("202" if self.is_away else "201")
+            self.niks = {number: owner for number, owner in self.niks.items() if owner != who}  # one that waited
             self.niks[whose] = who
             if self.is_away:
                 self.waiting.add(who)
