@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from pathlib import Path
 
@@ -65,7 +66,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
     def make_journey(self, population: Population) -> Walk | OwnJourney:
         """Return the journey that every registrant goes through."""
-        return make_journey(self.journey, population.applicant)
+        options = dataclasses.replace(self.journey, is_resumed=self.only is not None)
+        return make_journey(options, population.applicant)
 
 
 def load(folder: Path) -> Assignment:

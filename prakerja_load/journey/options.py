@@ -39,6 +39,7 @@ class JourneyOptions:
     file: str = ""  # name of the locustfile that holds the journey; empty: one of ours
     source: str = ""  # its text
     origin: str = ""  # of the system under test, within which such a journey stays
+    is_resumed: bool = False  # the ramp was cut off: anybody may have been through some of the journey before
 
     def __post_init__(self) -> None:
         problems = list(self._problems())

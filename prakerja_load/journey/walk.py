@@ -132,7 +132,8 @@ class Walk:
         for move, stream in self._paced:
             if move.serves > behavior.last:
                 break
-            if move.is_typo and not behavior.has_nik_typo:
+            # the right NIK may be stored since: a system would be right to refuse the typo for that, or to take it
+            if move.is_typo and (self.options.is_resumed or not behavior.has_nik_typo):
                 continue
             if move.wait is not NO_WAIT:
                 yield Pause(self._pauses.draw(move.wait, stream, index))
@@ -143,7 +144,7 @@ class Walk:
             if answer.outcome == _OK:
                 if move.carry is not None:
                     move.carry(visit, answer.reply)
-                if move.step.number in (behavior.click, behavior.refresh):
+                if move.step.number in (behavior.click, behavior.refresh) and not move.is_typo:
                     answer = yield from self._repeat(request, answer, behavior, index)
             if answer.outcome != _OK and (answer.outcome != _REJECTED or move.polls):
                 return Ending.GAVE_UP if answer.outcome == Outcome.TIMEOUT else Ending.FAILED

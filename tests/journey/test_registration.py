@@ -221,6 +221,68 @@ def test_a_typo_in_the_nik_is_refused_and_then_the_right_nik_is_sent_under_the_k
     assert result.ending is Ending.COMPLETED
 
 
+WAITS = {"nik_checked": False, "pending": True}
+
+
+def answering_typos(
+    where: Callable[[Request], Response], status: int, index: int = 0, **said: Any
+) -> Callable[[Request], Response]:
+    """Return a system that says this of an account's mistyped NIK."""
+    account = 0
+
+    def answer(request: Request) -> Response:
+        nonlocal account
+        if request.key == f"{RUN}-{index}-105":
+            return Response(status, json.dumps({"account": account, **said}).encode())
+        response = where(request)
+        if request.step.name == "create-account":
+            account = json.loads(response.body)["account"]
+        return response
+
+    return answer
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_a_typo_that_waits_for_the_civil_registry_is_put_right_like_any_other(is_back: bool) -> None:
+    who, where = journey(nik_typo=1.0), system()
+    answers = answering_typos(where if is_back else kept(where, **WAITS), 202, **WAITS)
+
+    result = play(who.script(registrant(0)), answers)
+
+    said = [(request.key, answer.status) for request, answer in result.of("identity")]
+    assert said == [(f"{RUN}-0-105", 202), (f"{RUN}-0-5", 201 if is_back else 202)]
+    assert {outcome for _, outcome in result.outcomes} == {Outcome.OK}
+    assert result.ending is Ending.COMPLETED
+    assert [row["key"] for row in where.stored("identity")] == [key_of(RUN, 0, 5)]
+
+
+def test_a_typo_is_not_sent_twice_by_who_sends_the_right_one_twice() -> None:
+    who, where = journey(nik_typo=1.0, double_click=1.0), system()
+    index = next(number for number in range(1000) if who.habits.of(number).click == 5)
+
+    result = play(who.script(registrant(index)), answering_typos(where, 202, index, **WAITS))
+
+    keys = [request.key for request, _ in result.of("identity")]
+    assert keys == [f"{RUN}-{index}-105", f"{RUN}-{index}-5", f"{RUN}-{index}-5"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "outcome"),
+    [
+        (201, {"nik_checked": True}, Outcome.ERROR),
+        (202, {"nik_checked": False}, Outcome.MALFORMED),
+        (202, {**WAITS, "account": 0}, Outcome.MALFORMED),
+    ],
+)
+def test_a_typo_that_is_neither_refused_nor_kept_fails_the_journey(
+    status: int, said: dict[str, Any], outcome: Outcome
+) -> None:
+    result = play(journey(nik_typo=1.0).script(registrant(0)), answering_typos(system(), status, **said))
+
+    assert result.outcomes[-1] == ("identity", outcome)
+    assert result.ending is Ending.FAILED
+
+
 def test_a_mistyped_try_is_never_stored() -> None:
     who = journey(nik_typo=1.0)
 
