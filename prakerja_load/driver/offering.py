@@ -162,7 +162,7 @@ class Offering:
         self._around = Surroundings(
             self._client, self._agenda, self.recorder, clock, self._in_system, self.methods, self._leave, self._break
         )
-        self._pump = Pump(offer.schedule, self._agenda, self._start)
+        self._pump = Pump(offer.schedule, self._agenda, self._start, self._is_awake)
         self._agenda.at(now, self._probe)
         self._agenda.at(now, self._flush)
         self._agenda.at((now // SECOND_NS + 1) * SECOND_NS, self._take_vitals)
@@ -258,12 +258,20 @@ class Offering:
     def _probe(self) -> None:
         """Look how late the loop is, and whether it stood still."""
         now = self._clock()
-        last, self._last_probe = self._last_probe, now
-        if last is not None:
-            self._lag = max(self._lag, now - last - _PROBE)
-            if now - last > STALL * SECOND_NS and not self.reason:
-                self._stop(f"the generator stood still for {(now - last) / SECOND_NS:.1f} s", now)
+        if self._last_probe is not None:
+            self._lag = max(self._lag, now - self._last_probe - _PROBE)
+            self._is_awake(now)
+        self._last_probe = now
         self._agenda.at(now + _PROBE, self._probe)
+
+    def _is_awake(self, now: Nanoseconds) -> bool:
+        """Stop when the loop stood still, and tell whether it did not: asked by whatever comes first afterwards."""
+        last = self._last_probe
+        if last is None or now - last <= STALL * SECOND_NS:
+            return True
+        if not self.reason:
+            self._stop(f"the generator stood still for {(now - last) / SECOND_NS:.1f} s", now)
+        return False
 
     def _flush(self) -> None:
         self._agenda.at(self._clock() + _FLUSH, self._flush)

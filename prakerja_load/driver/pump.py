@@ -33,11 +33,18 @@ class Handling:
 class Pump:
     """Calls `start(index, due)` for every arrival of the leased ranges; times are nanoseconds after the epoch.
 
-    `handled` collects the ranges that are done, for another thread to take from the left.
+    `handled` collects the ranges that are done, for another thread to take from the left. `may_start` is asked first,
+    with the time, and may have called `stop`.
     """
 
-    def __init__(self, schedule: Schedule, agenda: Agenda, start: Callable[[int, Nanoseconds], None]) -> None:
-        self._schedule, self._agenda, self._start = schedule, agenda, start
+    def __init__(
+        self,
+        schedule: Schedule,
+        agenda: Agenda,
+        start: Callable[[int, Nanoseconds], None],
+        may_start: Callable[[Nanoseconds], bool] = lambda _: True,
+    ) -> None:
+        self._schedule, self._agenda, self._start, self._may_start = schedule, agenda, start, may_start
         self._open: list[Handling] = []
         self._armed: Nanoseconds | None = None
         self.issued = 0
@@ -82,6 +89,8 @@ class Pump:
         if self._armed is None or now < self._armed:  # an earlier range came in between; its own call follows
             return
         self._armed = None
+        if not self._may_start(now):
+            return
         for _ in range(_AT_ONCE):
             if not self._open:
                 return

@@ -32,6 +32,7 @@ from prakerja_load.driver.message import Order, Report
 from prakerja_load.driver.offer import make_offer
 from prakerja_load.driver.offering import Offering
 from prakerja_load.driver.outlook import Ask
+from prakerja_load.driver.roster import Worker
 from prakerja_load.driver.tls import read_authorities
 from prakerja_load.driver.watch import Watch
 from prakerja_load.driver.wire import LAB_VARIABLE
@@ -40,6 +41,7 @@ from prakerja_load.evidence.progress import Progress
 from prakerja_load.journey.forecast import forecast
 from prakerja_load.journey.journeys import make_journey
 from prakerja_load.journey.options import JourneyOptions
+from prakerja_load.judgement.verdict import Verdict
 from prakerja_load.scenario import CAPACITY, Scenario, plan_ramp
 from prakerja_load.scenario import load as load_scenario
 from prakerja_load.units import Seconds
@@ -133,6 +135,8 @@ class Lead:
         self._checking.kill()
         if conductor.stopped:
             logger.warning("The load ended early: %s", conductor.stopped)
+        for worker in self.lost:
+            logger.error("Worker %d was lost: %s", worker.number, worker.reason)
         gevent.spawn(self._over)
 
     def _check(self) -> None:
@@ -142,6 +146,19 @@ class Lead:
             guard.recheck(self._target, authorized_by=task.authorized_by, planned=planned, authorities=task.authorities)
 
         watch_consent(self._target, ask, lambda why: self.conductor.stop(why, 0.0))
+
+    @property
+    def lost(self) -> list[Worker]:
+        """Return the workers that were lost: part of the load was not offered, or somebody else offered it."""
+        has_begun = self.conductor.epoch is not None
+        return [worker for worker in self.conductor.workers.values() if has_begun and worker.state == "lost"]
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code that says what Locust itself passes over, None when there is nothing."""
+        if self.conductor.is_failed:
+            return HarnessError.exit_code
+        return Verdict.INCONCLUSIVE.exit_code if self.lost else None
 
     def look(self) -> Progress:
         """Return how far the load is."""

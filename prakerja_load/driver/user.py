@@ -15,7 +15,7 @@ import gevent
 from locust import User, events, task
 from locust.env import Environment
 from locust.rpc import Message
-from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from prakerja_load.driver.message import KIND, Order, Report, pack
@@ -49,9 +49,14 @@ class Stock:
         self._runner: Any = environment.runner
         self._lead: Lead | None = None
         self._share: Share | None = None
+        self._is_stopping = False
+        self._led: set[str] = set()  # workers that have a share
         hooks: Any = environment.events  # untyped in Locust
         if isinstance(self._runner, MasterRunner | WorkerRunner):
             self._runner.register_message(KIND, self._hear)
+        if isinstance(self._runner, MasterRunner):
+            master: Any = self._runner  # Locust makes it, so that it cannot be one of a class of ours
+            master.handle_message = self._without_strangers(master.handle_message)
         if isinstance(self._runner, WorkerRunner):
             # in a greenlet of its own: the first people and places take longer than a heartbeat
             self._runner.register_message(_ASSIGNMENT, self._take, concurrent=True)
@@ -63,6 +68,7 @@ class Stock:
         add_tab(environment, self._look)
 
     def _start(self, **_: Any) -> None:
+        self._is_stopping = False
         gevent.spawn(self._guarded, self._begin)
 
     def _guarded(self, begin: Callable[[], None]) -> None:
@@ -88,7 +94,8 @@ class Stock:
             self._lead = Lead(assignment, 1, self._send_here, self._over)
             self._share = Share(self._environment, assignment, 0, self._report_here)
             return
-        clients = sorted(self._runner.clients)
+        clients = sorted(node.id for node in self._runner.clients.values() if node.state != STATE_MISSING)
+        self._led = set(clients)
         assignment = assign(host, len(clients))
         self._ask = ask_of(assignment)
         self._lead = Lead(assignment, len(clients), self._send, self._over)
@@ -104,24 +111,52 @@ class Stock:
         self._share = Share(environment, assignment, number, self._report, self._runner._send_stats)
 
     def _stop(self, **_: Any) -> None:
+        self._is_stopping = True
         drain = self._environment.stop_timeout or HALT_WITHIN
-        if self._lead is not None:
-            self._lead.halt(drain)
+        lead, share = self._lead, self._share  # who stops meanwhile, for another reason, may take them away
+        if lead is not None:
+            lead.halt(drain)
             self._look()
-        if self._share is not None:
-            self._share.halt(drain)
+            if self._environment.process_exit_code is None:
+                self._environment.process_exit_code = lead.exit_code
+        if share is not None:
+            share.halt(drain)
+            self._be_quick()
         self._lead = self._share = None
         if getattr(self._environment.parsed_options, "csv_prefix", None):
             gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.2)  # the files are closed as they are: let the last counts get in
 
+    def _be_quick(self) -> None:
+        """Let a worker be ready again as soon as its share is counted.
+
+        Locust has it wait for the whole --stop-timeout, and its master sends no "quit" to a worker that is not ready.
+        The next start of a test brings the time-out anew; a locustfile with Users of other kinds keeps it.
+        """
+        if isinstance(self._runner, WorkerRunner) and self._plays_all:
+            self._environment.stop_timeout = 0
+
+    @property
+    def _plays_all(self) -> bool:
+        """Tell whether the locustfile has no Users of other kinds, whose ways are Locust's."""
+        return all(issubclass(user, RegistrantUser) for user in self._environment.user_classes)
+
+    def _without_strangers(self, handle: Callable[[str, Message], None]) -> Callable[[str, Message], None]:
+        """Return a master's ear that refuses statistics of workers without a share; Locust itself adds them up."""
+
+        def listen(client: str, msg: Message) -> None:
+            if msg.type != "stats" or client in self._led or not self._plays_all:
+                handle(client, msg)
+            elif msg.data["stats_total"]["num_requests"]:
+                logger.warning("Refused statistics of %s, which has no share of this load", client)
+
+        return listen
+
     def _over(self) -> None:
-        """End the test, because its last registrant has left."""
-        if self._lead is None:
-            return
+        """End the test, because its last registrant has left or nobody is there to start more."""
         options = self._environment.parsed_options
         if options is not None and options.headless:
             self._runner.quit()
-        else:
+        elif not self._is_stopping:  # a stop in the midst of another one keeps workers from hearing "quit"
             self._runner.stop()
 
     # messages

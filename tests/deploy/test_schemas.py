@@ -36,6 +36,7 @@ MANIFESTS = [
 PLAIN = {f"{one['kind']} {one['metadata']['name']}": one for one in MANIFESTS if one["kind"] != "LocustTest"}
 TESTS = {one["apiVersion"]: one for one in MANIFESTS if one["kind"] == "LocustTest"}
 SCENARIO = PLAIN["ConfigMap scenario"]
+GRACE = 30.0  # seconds between SIGTERM and SIGKILL where a pod does not say terminationGracePeriodSeconds
 OPTIONS = """
 import json, sys
 from locust.argument_parser import get_parser
@@ -169,6 +170,7 @@ def test_the_operators_start_locust_with_options_that_it_has_and_with_our_locust
     for given in options:
         (locustfile,) = [given["locustfile"]] if isinstance(given["locustfile"], str) else given["locustfile"]
         assert (ROOT / locustfile.lstrip("/")).is_file(), "the image has it"
+        assert 0 < float(given["stop_timeout"]) <= GRACE - 10, "what is still under way must be counted before the end"
     stays, ends = options[0], options[2]
     assert (stays["headless"], stays["autostart"], stays["exit_code_on_error"]) == (False, True, 0)
     assert stays["expect_workers"] == TESTS["locust.io/v1"]["spec"]["workers"]

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgpack
 import msgspec
 import pytest
-import zmq
+from ghost import GHOST_STATISTICS, ghost
 from ramp_rig import KEY, Launcher, Process, Ramp, make_assignment
 from tiny_system import TinySystem
 
@@ -26,28 +25,6 @@ from prakerja_load.journey.step import Ending, Outcome
 Begin = Callable[..., Ramp]
 PAST, FUTURE = "2020-01-01T00:00:00+07:00", "2999-01-01T00:00:00+07:00"
 LONG = RateCurve.constant(40, 60.0)
-
-
-def ghost(port: int, *messages: tuple[str, Any]) -> None:
-    """Say something to the controller that none of its workers says."""
-    context = zmq.Context()
-    socket = context.socket(zmq.DEALER)
-    socket.setsockopt(zmq.IDENTITY, b"ghost")
-    socket.setsockopt(zmq.LINGER, 2000)
-    socket.connect(f"tcp://127.0.0.1:{port}")
-    for kind, content in messages:
-        socket.send(msgpack.dumps((kind, content, "ghost")))
-    socket.close()
-    context.term()
-
-
-GHOST_STATISTICS = {
-    "stats": [],
-    "stats_total": {"name": "Aggregated", "method": "", "num_requests": 30, "start_time": 0.0},
-    "errors": {},
-    "user_classes_count": {},
-    "user_count": 0,
-}
 
 
 class Finished:

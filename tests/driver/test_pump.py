@@ -113,3 +113,23 @@ def test_a_stopped_pump_starts_nothing_more_and_says_what_is_left(still: StillLo
     assert len(started.seen) == before
     assert [(one.start, one.stop, one.count) for one in left] == [(0, 100, before), (100, 110, 0)]
     assert pump.is_empty
+
+
+def test_where_nothing_may_be_started_nothing_is_and_no_account_of_it_is_made(still: StillLoop) -> None:
+    asked: list[int] = []
+    started = Started(still)
+
+    def may_start(now: int) -> bool:
+        asked.append(now)
+        return now < DUE[40]
+
+    pump = Pump(SCHEDULE, Agenda(still, still.clock), started, may_start)  # type: ignore[arg-type]
+    pump.lease([Span(0, 200)])
+
+    still.run_to(2.1)
+
+    assert started.indices == list(range(len(started.indices)))
+    assert 30 <= len(started.indices) <= 40  # one look for all that are due at the same millisecond
+    assert asked[-1] >= DUE[40]
+    (left,) = pump.stop()
+    assert (left.start, left.stop, left.count) == (0, 200, len(started.indices))

@@ -31,10 +31,24 @@ for number in (0, 1):
 conductor.tick()
 conductor.tick()  # leases what is due in the first second
 conductor.hear("c0", pack(Final(task.run, 0, Totals(), [], [], "the worker was terminated")))
-sys.stdout.write(json.dumps(conductor.record()["taken_over"]))
+taken_over = conductor.record()["taken_over"]
 conductor.hear("c1", pack(Final(task.run, 1, Totals(), [], [])))
 lead.halt(0.0)
+sys.stdout.write(json.dumps([taken_over, lead.exit_code]))
 """
+
+
+def ran(program: str, task: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that leads what an assignment says."""
+    return subprocess.run(
+        [sys.executable, "-c", program, str(task)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"},
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("tolerates", [True, False])
@@ -44,15 +58,34 @@ def test_a_worker_that_is_lost_hands_its_share_over_where_the_scenario_tolerates
     url = tiny_system().url
     task = make_assignment(url, curve=RateCurve.constant(40, 60.0), count=2400, tolerate_worker_loss=tolerates)
     (tmp_path / "task.json").write_bytes(msgspec.json.encode(task))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "task.json")],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"},
-        timeout=60,
-        check=False,
-    )
+    done = ran(PROGRAM, tmp_path / "task.json")
 
     assert done.returncode == 0, done.stderr
-    assert (json.loads(done.stdout) > 0) is tolerates
+    taken_over, code = json.loads(done.stdout)
+    assert (taken_over > 0) is tolerates
+    assert code == 3  # Locust itself ends with 0
+    assert "Worker 0 was lost: the worker was terminated" in done.stderr
+
+
+NOBODY = """
+import sys
+import msgspec
+from prakerja_load.driver.assignment import Assignment
+from prakerja_load.driver import conductor, stock
+
+conductor.GATHERING = 0.0
+task = msgspec.json.decode(open(sys.argv[1], "rb").read(), type=Assignment)
+lead = stock.Lead(task, 2, lambda client, order: None, lambda: None)
+lead._leading.join(10)
+sys.stdout.write(str(lead.exit_code))
+"""
+
+
+def test_workers_that_do_not_come_are_a_failure_of_the_harness(
+    tmp_path: Path, tiny_system: Callable[..., TinySystem]
+) -> None:
+    (tmp_path / "task.json").write_bytes(msgspec.json.encode(make_assignment(tiny_system().url)))
+    done = ran(NOBODY, tmp_path / "task.json")
+
+    assert (done.returncode, done.stdout) == (0, "4"), done.stderr
+    assert "The load ended early: 0 of 2 workers came" in done.stderr
