@@ -30,7 +30,7 @@ def count(case: Case, fates: Fates, reconciled: Reconciled) -> Counts:
         started=int(history.is_started.sum()),
         acknowledged=int(acknowledged.sum()),
         verified=int(verified.sum()),
-        gaps=tuple(_gaps(case, wanted, acknowledged, verified)),
+        gaps=tuple(_gaps(case, wanted, acknowledged, verified, is_whole=reconciled.integrity.is_whole)),
     )
 
 
@@ -48,8 +48,13 @@ def _last_writes(case: Case, fates: Fates) -> tuple[Mask, Mask]:
     return wanted, acknowledged
 
 
-def _gaps(case: Case, wanted: Mask, acknowledged: Mask, verified: Mask) -> Iterator[str]:
+def _gaps(case: Case, wanted: Mask, acknowledged: Mask, verified: Mask, *, is_whole: bool) -> Iterator[str]:
     history = case.history
+    unverified = (
+        "acknowledged, but not found stored as sent"
+        if is_whole
+        else "acknowledged, but what is stored was not all looked through"
+    )
     behind = wanted & ~acknowledged
     ends = {
         "dropped at the in-flight limit": history.has_ended(Ending.DROPPED),
@@ -60,7 +65,7 @@ def _gaps(case: Case, wanted: Mask, acknowledged: Mask, verified: Mask) -> Itera
         "still under way when the drain ended": behind & history.has_ended(Ending.IN_FLIGHT),
         "ended as planned without the acknowledgement of their last write": behind
         & history.has_ended(Ending.COMPLETED),
-        "acknowledged, but not found stored as sent": acknowledged & ~verified,
+        unverified: acknowledged & ~verified,
     }
     for words, who in ends.items():
         if number := int(who.sum()):

@@ -250,6 +250,7 @@ def _integrity(met: Reconciliation, export: StoredExport | None, fault: str, exp
         verdict=decide(found, fault, int(acknowledged.sum())),
         reasons=tuple(reasons(found, fault, int(acknowledged.sum()), unverified, met.late)),
         examples=tuple(met.examples),
+        is_whole=not fault,
         **found,
     )
 
@@ -320,4 +321,4 @@ def writes_text(count: int) -> str:
 
 def unverified(reason: str) -> Integrity:
     """Return what is said when the ledger could not even be resolved."""
-    return Integrity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Verdict.INCONCLUSIVE, (reason,))
+    return Integrity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Verdict.INCONCLUSIVE, (reason,), is_whole=False)

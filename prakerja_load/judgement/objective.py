@@ -60,7 +60,16 @@ def judge_elapsed(case: Case) -> Iterator[ObjectiveResult]:
         verdict, reason = at_most(estimate, limit), _time_reason(estimate, limit)
         if verdict is Verdict.INCONCLUSIVE and estimate.high == math.inf:
             verdict, reason = _far_inside(case, case.elapsed[step.number].seconds, limit, reason)
-        yield ObjectiveResult(elapsed_name(case, step), "timing", limit, "s", estimate, verdict, reason)
+        yield ObjectiveResult(
+            elapsed_name(case, step),
+            "timing",
+            limit,
+            "s",
+            estimate,
+            verdict,
+            reason,
+            quantile=case.objectives.quantile,
+        )
 
 
 def _far_inside(
@@ -187,6 +196,7 @@ class _Watched:
     fewest: int  # arrivals that a window needs before a good system can be told from a bad one
     estimate: Callable[[slice, float], Estimate]
     judge: Callable[[Estimate, float], Verdict]
+    quantile: float | None = None
 
 
 def _watched_time(case: Case, step: Step, suffix: str) -> _Watched:
@@ -199,6 +209,7 @@ def _watched_time(case: Case, step: Step, suffix: str) -> _Watched:
         fewest=_fewest(share, case.alpha),
         estimate=lambda part, alpha: quantile(elapsed.seconds[part], share, alpha, is_whole=True),
         judge=at_most,
+        quantile=share,
     )
 
 
@@ -235,12 +246,12 @@ def _judge_windows(case: Case, length: Seconds, watched: _Watched) -> ObjectiveR
     for window in sliding:
         estimate = watched.estimate(_part(times, window), case.alpha / len(sliding))
         if watched.judge(estimate, watched.limit) is Verdict.NOT_SUSTAINED:
-            return _window_result(watched, window, estimate, Verdict.NOT_SUSTAINED)
+            return _window_result(watched, length, window, estimate, Verdict.NOT_SUSTAINED)
     joined = groups(times, windows, watched.fewest)
     judged = [(window, watched.estimate(_part(times, window), case.alpha)) for window in joined]
     verdicts = [min(watched.judge(estimate, watched.limit), Verdict.INCONCLUSIVE) for _, estimate in judged]
     worst_place = max(range(len(joined)), key=lambda place: (verdicts[place], _badness(watched, judged[place][1])))
-    return _window_result(watched, *judged[worst_place], verdicts[worst_place])
+    return _window_result(watched, length, *judged[worst_place], verdicts[worst_place])
 
 
 def _part(times: NDArray[np.float64], window: Window) -> slice:
@@ -253,10 +264,22 @@ def _badness(watched: _Watched, estimate: Estimate) -> float:
     return estimate.value if watched.unit == "s" else -estimate.value
 
 
-def _window_result(watched: _Watched, window: Window, estimate: Estimate, verdict: Verdict) -> ObjectiveResult:
+def _window_result(
+    watched: _Watched, length: Seconds, window: Window, estimate: Estimate, verdict: Verdict
+) -> ObjectiveResult:
     reason = _time_reason if watched.unit == "s" else _ratio_reason
     where = f"worst from {window.start:.0f} s to {window.stop:.0f} s: {reason(estimate, watched.limit)}"
-    return ObjectiveResult(watched.name, "window", watched.limit, watched.unit, estimate, verdict, where)
+    return ObjectiveResult(
+        watched.name,
+        "window",
+        watched.limit,
+        watched.unit,
+        estimate,
+        verdict,
+        where,
+        quantile=watched.quantile,
+        window=length,
+    )
 
 
 def _time_reason(estimate: Estimate, limit: float) -> str:

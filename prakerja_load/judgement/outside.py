@@ -234,6 +234,7 @@ class Match:
             verdict=decide(harm, fault, total),
             reasons=tuple(reasons(harm, fault, total, unverified)),
             examples=tuple(self.examples),
+            is_whole=not fault,
             **harm,
         )
 
@@ -264,6 +265,7 @@ def recalled(parts: Sequence[Elsewhere], fates: Fates) -> Reconciled:
             verdict=decide(harm, fault, added["acknowledged"]),
             reasons=(*dict.fromkeys(chain.from_iterable(part.integrity["reasons"] for part in found)), *missed),
             examples=tuple(chain.from_iterable(part.integrity["examples"] for part in found))[:_EXAMPLES],
+            is_whole=not fault,
         ),
         acknowledged,
         is_right,
@@ -284,4 +286,5 @@ def together(parts: Sequence[Integrity]) -> Integrity:
         verdict=worst(part.verdict for part in parts),
         reasons=tuple(dict.fromkeys(chain.from_iterable(part.reasons for part in parts))),
         examples=tuple(dict.fromkeys(chain.from_iterable(part.examples for part in parts)))[:_EXAMPLES],
+        is_whole=all(part.is_whole for part in parts),
     )

@@ -76,6 +76,8 @@ class ObjectiveResult:
     reason: str
     untimed: Verdict | None = None  # what stands when no time can be trusted; None: nothing does
     rule: str = ""  # name of the rule that judged it
+    quantile: float | None = None  # share of an objective on a quantile, None of another one
+    window: Seconds | None = None  # length of the windows that were judged one by one, None where the whole was
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class Integrity:
     reasons: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     undersold: int = 0
+    is_whole: bool = True  # all that is stored was looked through; otherwise a count of none says nothing
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,13 @@ from prakerja_load.report.tables import (
 from prakerja_load.report.wording import (
     NOTHING,
     REACHED,
+    UNKNOWN,
     at_least,
     estimate_text,
     indonesian_count,
     seed_text,
     share_text,
+    stored_text,
     time_text,
     withhold_identities,
 )
@@ -165,7 +167,7 @@ def _section(ramp: RampJudgement) -> RampSection:
         badge=badge_of(ramp.verdict),
         sentence=ramp.sentence,
         reasons=ramp.reasons,
-        counts=_counts(ramp.counts),
+        counts=_counts(ramp.counts, is_whole=ramp.integrity.is_whole),
         gaps=_gaps(ramp.counts),
         facts=_ramp_facts(ramp),
         disclosures=ramp.disclosures,
@@ -188,7 +190,7 @@ def _title(ramp: RampJudgement) -> str:
     return f"Ramp {ramp.number}: {number} registrants{name}"
 
 
-def _counts(counts: Counts) -> tuple[Count, ...]:
+def _counts(counts: Counts, *, is_whole: bool) -> tuple[Count, ...]:
     rows = (
         ("offered", counts.offered, "due by the schedule"),
         ("started", counts.started, "really begun"),
@@ -196,9 +198,10 @@ def _counts(counts: Counts) -> tuple[Count, ...]:
         ("verified", counts.verified, "found in the store, all correct"),
     )
     gaps = [0, *(rows[place][1] - rows[place + 1][1] for place in range(3))]
+    texts = [*(format_count(number) for _, number, _ in rows[:3]), stored_text(counts.verified, is_whole=is_whole)]
     return tuple(
-        Count(label, format_count(number), meaning, _gap_text(gap))
-        for (label, number, meaning), gap in zip(rows, gaps, strict=True)
+        Count(label, text, meaning, "" if text == UNKNOWN else _gap_text(gap))
+        for (label, _, meaning), text, gap in zip(rows, texts, gaps, strict=True)
     )
 
 

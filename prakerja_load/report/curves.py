@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 
 from prakerja_load.judgement.verdict import ObjectiveResult, RampJudgement, Verdict
 from prakerja_load.report.document import Bar, BarChart, Curve, CurveChart
 from prakerja_load.report.tables import badge_of
 from prakerja_load.report.wording import NOTHING, share_text, time_text
-from prakerja_load.units import PerSecond, format_count, format_number, format_rate
+from prakerja_load.units import PerSecond, format_count, format_duration, format_number, format_rate
 
 POINTS = 240
 """Most points a curve keeps: as many as a column of a page has pixels to show."""
@@ -65,14 +64,12 @@ def quantile_text(objective: ObjectiveResult) -> str:
 
 
 def _quantile(objective: ObjectiveResult) -> str:
-    """Return the per cent of an objective on a quantile, as its name says them; empty of another one."""
-    found = re.search(r", p([\d.]+)", objective.name)
-    return found[1] if found else ""
+    """Return the per cent of an objective on a quantile; empty of another one."""
+    return "" if objective.quantile is None else f"{100 * objective.quantile:g}"
 
 
 def _worst_window(objective: ObjectiveResult) -> str:
-    found = re.search(r", every (.+) window", objective.name)
-    return f" in the worst {found[1]} window" if found else ""
+    return "" if objective.window is None else f" in the worst {format_duration(objective.window)} window"
 
 
 def curve_charts(ramp: RampJudgement) -> tuple[CurveChart, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from prakerja_load.judgement.estimate import Estimate
 from prakerja_load.judgement.verdict import Finding, Integrity, ObjectiveResult, RampJudgement, StepRow, Verdict
 from prakerja_load.report.document import Badge, Cell, Column, Table
-from prakerja_load.report.wording import NOTHING, amount_text, estimate_text
+from prakerja_load.report.wording import NOTHING, amount_text, estimate_text, stored_text
 from prakerja_load.units import format_count
 
 _TONES = ("good", "open", "bad")
@@ -26,8 +26,9 @@ _MEANINGS = (
     ("in_doubt", "no usable answer came (time-out, reset, 5xx)", False),
     ("landed", "of those in doubt, found in the store", False),
     ("not_landed", "of those in doubt, not in the store", False),
-    ("unverified", "of those in doubt, could not be looked up", False),
+    ("unverified", "acknowledged or in doubt, could not be looked up", False),
 )
+_OF_THE_LEDGER = ("acknowledged", "in_doubt", "unverified")  # known whatever was looked up of the store
 
 
 def badge_of(verdict: Verdict) -> Badge:
@@ -149,7 +150,7 @@ def integrity_table(integrity: Integrity) -> Table:
     rows = tuple(
         (
             Cell(name.replace("_", " ")),
-            Cell(format_count(getattr(integrity, name)), tone="bad" if is_bad and getattr(integrity, name) else ""),
+            Cell(_writes(integrity, name), tone="bad" if is_bad and getattr(integrity, name) else ""),
             Cell(meaning),
         )
         for name, meaning, is_bad in _MEANINGS
@@ -161,8 +162,13 @@ def integrity_table(integrity: Integrity) -> Table:
 
 def integrity_lines(integrity: Integrity) -> tuple[str, ...]:
     """Return the same as plain lines: the summary, every count with its meaning, the reasons and the examples."""
-    counts = (f"{getattr(integrity, name):>9} {name.replace('_', ' ')}: {meaning}" for name, meaning, _ in _MEANINGS)
+    counts = (f"{_writes(integrity, name):>9} {name.replace('_', ' ')}: {meaning}" for name, meaning, _ in _MEANINGS)
     return (_integrity_summary(integrity), *counts, *integrity.reasons, *integrity.examples)
+
+
+def _writes(integrity: Integrity, name: str) -> str:
+    count: int = getattr(integrity, name)
+    return stored_text(count, is_whole=integrity.is_whole or name in _OF_THE_LEDGER)
 
 
 def _integrity_summary(integrity: Integrity) -> str:

@@ -15,10 +15,18 @@ Value = TypeVar("Value")
 REACHED = "(failures reach this quantile)"
 """Stands beside ∞: so many requests failed that this quantile has no finite time."""
 
+UNKNOWN = "not known"
+"""Stands for a count of none where not all that is stored was looked through."""
+
 NOTHING = "–"
 """Stands where there is no number; an empty cell could be mistaken for a zero."""
 
 _IDENTITY = re.compile(r"(?<![0-9a-f])\d{16,}(?![0-9a-f])")  # a NIK or KK; digits within a hexadecimal digest are not
+
+
+def stored_text(count: int, *, is_whole: bool) -> str:
+    """Return how many writes were found in the store; of none "not known" unless all that is stored was looked at."""
+    return format_count(count) if count or is_whole else UNKNOWN
 
 
 def time_text(seconds: Seconds) -> str:

@@ -188,12 +188,15 @@ def test_without_an_export_nothing_is_verified() -> None:
 
     assert (result.unverified, result.verified, result.lost, result.verdict) == (7, 0, 0, Verdict.INCONCLUSIVE)
     assert result.reasons == ("7 writes unverified: no export of what is stored",)
+    assert not result.is_whole
 
 
 def test_an_incomplete_export_loses_nothing_and_proves_nothing(tmp_path: Path) -> None:
     result = judged(tmp_path, GOOD[:4], end={"kind": "end", "rows": 6})
 
     assert (result.verified, result.unverified, result.lost, result.verdict) == (4, 2, 0, Verdict.INCONCLUSIVE)
+    assert not result.is_whole
+    assert judged(tmp_path, GOOD).is_whole
 
 
 def test_an_incomplete_export_still_shows_harm(tmp_path: Path) -> None:

@@ -185,6 +185,13 @@ def test_the_four_counts_say_where_registrants_went(tmp_path: Path) -> None:
     )
 
 
+def test_whom_nobody_looked_up_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    judged = Ramp(has_export=False).judge(tmp_path)
+
+    assert judged.counts.gaps == ("6 500 acknowledged, but what is stored was not all looked through",)
+    assert not judged.integrity.is_whole
+
+
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> RampJudgement:
     return Ramp().judge(tmp_path_factory.mktemp("good"))

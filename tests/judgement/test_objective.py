@@ -213,6 +213,18 @@ def test_one_stall_is_not_shown_over_the_whole_and_shown_in_its_window(tmp_path:
     assert window.reason.startswith("worst from 25 s to 35 s")
 
 
+def test_a_result_knows_its_quantile_and_its_windows(tmp_path: Path) -> None:
+    scenario = parse("objectives.every_window=10s", "objectives.quantile=95%")
+    results = judged(Ramp(scenario=scenario), tmp_path)
+
+    told = {name: (result.quantile, result.window) for name, result in results.items()}
+    assert told["elapsed to step 1 log-in, p95"] == (0.95, None)
+    assert told["elapsed to step 1 log-in, p95, every 10 s window"] == (0.95, 10.0)
+    assert told["success of step 1 log-in"] == (None, None)
+    assert told["success of step 1 log-in, every 10 s window"] == (None, 10.0)
+    assert told["backlog growth"] == (None, None)
+
+
 def test_every_good_window_is_green(tmp_path: Path) -> None:
     results = judged(Ramp(scenario=parse("objectives.every_window=10s")), tmp_path)
 

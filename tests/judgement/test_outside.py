@@ -173,6 +173,8 @@ def test_each_ramp_has_its_own_and_rows_of_nobody_are_told_with_the_last() -> No
     whole = together([first, second])
     assert harm(whole) == {"lost": 1, "duplicate": 1, "unexpected": 1}
     assert (whole.acknowledged, whole.in_doubt, whole.not_landed) == (3, 1, 1)
+    assert whole.is_whole
+    assert not together([first, match.result(1, "the table was cut off")]).is_whole
     assert whole.verdict is Verdict.NOT_SUSTAINED
     assert len(set(whole.reasons)) == len(whole.reasons) == 3
 

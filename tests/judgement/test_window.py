@@ -36,6 +36,14 @@ def test_windows_cover_the_whole_and_are_all_as_long_as_asked(start: float, leng
     assert all(window.length == pytest.approx(min(each, length), abs=1e-6) for window in windows)
 
 
+def test_a_whole_number_of_windows_is_cut_at_just_their_edges() -> None:
+    assert Window(0, 60).split(10) == tuple(Window(start, start + 10) for start in (0, 10, 20, 30, 40, 50))
+    assert Window(0, 61).split(10) == (*Window(0, 60).split(10), Window(51, 61))
+    assert Window(0, 10).split(10) == (Window(0, 10),)
+    # 0.3 ÷ 0.1 is a little less than 3 and (2.1 − 1.5) ÷ 0.1 a little more than 6: neither makes one window more
+    assert [len(Window(0, 0.3).split(0.1)), len(Window(1.5, 2.1).split(0.1))] == [3, 6]
+
+
 @given(st.floats(0, 50), st.floats(0.5, 100), st.floats(0.5, 30), st.floats(0, 1), st.floats(0, 1))
 @settings(deadline=None, max_examples=200)
 def test_what_lasts_half_a_window_lies_whole_in_one_that_slides(

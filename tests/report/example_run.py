@@ -138,6 +138,7 @@ def objectives(rows: tuple[StepRow, ...], journey: StepRow, verdict: Verdict) ->
                 f"{format_duration(value.value)}, limit {format_duration(limit)}"
                 if failed
                 else "upper bound inside the limit",
+                quantile=0.99,
             )
         )
         results.append(
@@ -329,7 +330,9 @@ def run() -> RunJudgement:
 def empty_ramp() -> RampJudgement:
     """Return a ramp of which nothing at all was measured."""
     nothing = Integrity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Verdict.INCONCLUSIVE, ("the store could not be read",))
-    objective = ObjectiveResult("journey time, p99", "timing", 8.0, "s", None, Verdict.INCONCLUSIVE, "no data")
+    objective = ObjectiveResult(
+        "journey time, p99", "timing", 8.0, "s", None, Verdict.INCONCLUSIVE, "no data", quantile=0.99
+    )
     return RampJudgement(
         number=1,
         name="first",

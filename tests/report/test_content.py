@@ -8,7 +8,7 @@ import pytest
 
 from prakerja_load.judgement.estimate import Estimate
 from prakerja_load.judgement.verdict import Counts, ObjectiveResult, RampJudgement, RunJudgement, Verdict
-from prakerja_load.report import content
+from prakerja_load.report import content, html, markdown
 from prakerja_load.report.document import Report
 
 YES, OPEN, NO = Verdict.SUSTAINED, Verdict.INCONCLUSIVE, Verdict.NOT_SUSTAINED
@@ -107,6 +107,27 @@ def test_the_four_counts_show_the_distance_to_the_one_before(report: Report) -> 
         ("acknowledged", "26 388", "400 fewer"),
         ("verified", "26 385", "3 fewer"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "verified", "shown"),
+    [
+        (True, 0, ("0", "9 fewer")),
+        (False, 0, ("not known", "")),  # nobody counted what is stored
+        (False, 4, ("4", "5 fewer")),  # an export that was cut off
+    ],
+)
+def test_a_count_of_none_is_shown_only_where_it_was_counted(
+    is_whole: bool, verified: int, shown: tuple[str, str]
+) -> None:
+    integrity = dataclasses.replace(EMPTY.integrity, is_whole=is_whole)
+    ramp = dataclasses.replace(EMPTY, counts=Counts(9, 9, 9, verified), integrity=integrity)
+    report = content.build(with_ramp(ramp))
+    last = report.ramps[0].counts[3]
+
+    assert (last.number, last.gap) == shown
+    assert f"verified **{shown[0]}**" in markdown.render(report)
+    assert f"<span>verified</span> <strong>{shown[0]}</strong>" in html.render(report)
 
 
 def test_a_gap_without_a_reason_is_called_that() -> None:

@@ -66,20 +66,27 @@ def test_the_journey_is_found_over_the_hold_before_its_windows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "quantile", "told"),
+    ("share", "window", "quantile", "told"),
     [
-        ("journey time, p99", "timing", "p99", "99 % of registrants stay under;"),
-        ("journey time, p99.9", "timing", "p99.9", "99.9 % of registrants stay under;"),
-        (
-            "journey time, p95, every 60 s window",
-            "window",
-            "p95 in the worst 60 s window",
-            "95 % of registrants stay under in the worst 60 s window;",
-        ),
+        (0.99, None, "p99", "99 % of registrants stay under;"),
+        (0.999, None, "p99.9", "99.9 % of registrants stay under;"),
+        (0.95, 60.0, "p95 in the worst 60 s window", "95 % of registrants stay under in the worst 60 s window;"),
     ],
 )
-def test_the_quantile_that_is_told_is_the_one_that_was_judged(name: str, kind: str, quantile: str, told: str) -> None:
-    judged = ObjectiveResult(name, kind, 8.0, "s", Estimate(1.0, 0.9, 1.1, 9, 9.0), Verdict.SUSTAINED, "")
+def test_the_quantile_that_is_told_is_the_one_that_was_judged(
+    share: float, window: float | None, quantile: str, told: str
+) -> None:
+    judged = ObjectiveResult(
+        "journey time, p42, every 7 s window",  # words that nobody may read it out of
+        "timing" if window is None else "window",
+        8.0,
+        "s",
+        Estimate(1.0, 0.9, 1.1, 9, 9.0),
+        Verdict.SUSTAINED,
+        "",
+        quantile=share,
+        window=window,
+    )
     ramp = dataclasses.replace(EMPTY, objectives=(judged,))
 
     assert curves.quantile_text(judged) == quantile

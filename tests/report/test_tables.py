@@ -140,6 +140,21 @@ def test_what_nobody_looked_up_is_not_said_to_be_whole() -> None:
     )
 
 
+def test_what_was_not_looked_through_is_not_counted_as_none() -> None:
+    asked_nobody = Integrity(100, 0, 0, 0, 0, 0, 0, 2, 0, 0, 102, 0, Verdict.INCONCLUSIVE, is_whole=False)
+    cut_off = dataclasses.replace(asked_nobody, verified=60, duplicate=1, landed=2, unverified=40)
+    known = {"acknowledged": "100", "in doubt": "2"}
+
+    def shown(integrity: Integrity) -> dict[str, str]:
+        return {name.text: count.text for name, count, _ in tables.integrity_table(integrity).rows}
+
+    nothing = dict.fromkeys(shown(asked_nobody), "not known") | known | {"unverified": "102"}
+    assert shown(asked_nobody) == nothing
+    assert shown(cut_off) == nothing | {"verified": "60", "duplicate": "1", "landed": "2", "unverified": "40"}
+    assert "not known lost: acknowledged, not in the store" in tables.integrity_lines(asked_nobody)
+    assert shown(dataclasses.replace(asked_nobody, is_whole=True))["lost"] == "0"
+
+
 def test_a_broken_check_comes_first_with_what_to_change() -> None:
     table = tables.findings_table(example_run.findings(lateness_holds=False))
 
