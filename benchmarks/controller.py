@@ -6,7 +6,7 @@ The controller is the real process, pinned to one core. The workers are simulate
 its own connection, Locust's heartbeats and statistics, and the beats of the real attendant with histograms in them;
 only the requests are made up, sixteen an arrival. The table shows the controller's user and system time ÷ wall time
 between two instants of steady load, the messages it got, and whether everything held: no worker lost, no arrival left
-out, and as many samples merged as were made.
+out, as many samples merged as were made, and less than 60 % of a core. Exit code 1 when something did not.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from prakerja_load.journey.options import JourneyOptions
 
 HERE = Path(__file__).resolve().parent
 RATE = 80_000 / 60  # arrivals/s: the busiest minute of wave 1
+MOST = 0.60  # of a core, for two hundred workers or fewer
 SETTLING = 5.0  # seconds after the epoch, before anything is measured
 
 
@@ -138,7 +139,10 @@ def broken(found: dict[str, Any]) -> list[str]:
         "messages refused": (record["foreign_messages"], 0),
         "samples merged": (record["merged_samples"], made),
     }
-    return [f"{name}: {seen}, not {right}" for name, (seen, right) in expectations.items() if seen != right]
+    wrong = [f"{name}: {seen}, not {right}" for name, (seen, right) in expectations.items() if seen != right]
+    if found["share"] >= MOST and len(workers) <= 200:
+        wrong.append(f"the controller's share of a core: {found['share']:.0%}, not below {MOST:.0%}")
+    return wrong
 
 
 def main() -> int:

@@ -1,6 +1,9 @@
 """CPU per request of our driver, k6, Locust's FastHttpUser and HttpUser playing the same journey, side by side.
 
-    python benchmarks/generators.py [--rounds 5] [--seconds 10] [--only NAME …]
+    python benchmarks/generators.py [--rounds 5] [--seconds 10] [--only NAME …] [--goals]
+
+Below the table stands every goal of benchmarks/goals.py beside the ratio of the medians, met or missed. With `--goals`
+the exit code is 1 when one is missed or was not measured, 0 otherwise; without it a table that could be printed is 0.
 
 A null target is pinned to one core and the generator to another. A generator's cost is the user and system time of all
 its processes ÷ the requests that the target counted, both between two instants of steady load; a round runs
@@ -29,6 +32,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import goals
+from goals import OURS
 from truth import find_k6
 
 from prakerja_load.applicants.population import Population
@@ -40,10 +45,7 @@ ROOT = HERE.parent
 SCENARIO = HERE / "generators.toml"
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLING = 4.0  # seconds after the first request of a generator, before it is measured
-
-
 PEOPLE = 20_000  # more than any generator gets through
-REQUESTS = 16  # of a whole journey: fourteen steps and two looks into the outbox
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,13 @@ def wrk(ground: Ground) -> list[str]:
 
 
 GENERATORS: dict[str, Callable[[Ground], list[str]]] = {
-    "prakerja-load": ours,
+    OURS: ours,
     "k6": k6,
     "Locust FastHttpUser": locust(HERE / "fast_http_user.py"),
     "Locust HttpUser": locust(ROOT / "locustfiles" / "exploratory.py"),
     "wrk, one POST with Lua": wrk,
 }
-PLAYS_NO_JOURNEY = {"wrk, one POST with Lua"}
+PLAYS_NO_JOURNEY = {goal.other for goal in goals.GOALS if not goal.plays_journeys}
 
 
 @contextlib.contextmanager
@@ -180,19 +182,23 @@ def measure(name: str, seconds: float, cores: tuple[int, int], program: str) -> 
     return cpu / requests * 1e6, requests / took
 
 
-def main() -> None:
-    """Print the table."""
+def main() -> int:
+    """Print the tables; return 1 when the goals are asked for and one of them is not met."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=10.0)
     options.add_argument("--only", nargs="+", choices=GENERATORS, default=list(GENERATORS), metavar="NAME")
+    options.add_argument("--goals", action="store_true", help="exit code 1 unless every goal is measured and met")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        compare(chosen, find_k6(Path(place)) if "k6" in chosen.only else "")
+        costs = compare(chosen, find_k6(Path(place)) if "k6" in chosen.only else "")
+    found = goals.compare(costs)
+    print("", goals.HEAD, *(one.row for one in found), sep="\n")
+    return 1 if chosen.goals and not all(one.is_met for one in found) else 0
 
 
-def compare(chosen: argparse.Namespace, program: str) -> None:
-    """Measure the chosen generators and print the table."""
+def compare(chosen: argparse.Namespace, program: str) -> dict[str, float]:
+    """Measure the chosen generators, print the table and return the median cost of each."""
     names = [name for name in chosen.only if (name != "k6" or program) and (name not in PLAYS_NO_JOURNEY or has_wrk())]
     available = sorted(os.sched_getaffinity(0))
     cores = (available[0], available[-1])
@@ -210,8 +216,9 @@ def compare(chosen: argparse.Namespace, program: str) -> None:
     for name, values in costs.items():
         middle = statistics.median(values)
         spread = f"{middle:.0f} ({min(values):.0f}–{max(values):.0f})"
-        journeys = "–" if name in PLAYS_NO_JOURNEY else f"{1e6 / middle / REQUESTS:.0f}"
+        journeys = "–" if name in PLAYS_NO_JOURNEY else f"{goals.journeys(middle):.0f}"
         print(f"| {name} | {spread} | {middle / base:.1f} | {journeys} | {statistics.median(rates[name]):.0f} |")
+    return {name: statistics.median(values) for name, values in costs.items()}
 
 
 def has_wrk() -> bool:
@@ -223,4 +230,4 @@ def has_wrk() -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,8 @@
 
     python benchmarks/truth.py [--rate 500] [--seconds 20] [--stall 2] [--users 50] [--k6 PATH]
 
-Exit code 1 when our own p95 or p99 is more than 2 % off the truth, 0 otherwise; the others' rows are told, not judged.
+Exit code 1 when our own p95 or p99 is more than 2 % off the truth, 2 for a wrong command line, 4 when a tool could not
+do its work, 0 otherwise; the others' rows are told, not judged.
 
 Every tool is asked for the same constant rate against a calibrated server of its own, which stands still once for the
 same time; server on one core, tool on the other. The truth is the closed form of accuracy: T − (1 − p)·D·(1 − r), with
@@ -27,6 +28,7 @@ from prakerja_load.calibration import theory
 from prakerja_load.calibration.playing import Offered, play
 from prakerja_load.calibration.target import KnownTarget, serving
 from prakerja_load.calibration.trials import Cores
+from prakerja_load.errors import HarnessError
 from prakerja_load.trial.process import split_cores
 from prakerja_load.units import format_count, format_duration
 
@@ -114,6 +116,8 @@ def k6(program: str, users: int | None = None) -> Tool:
             "--no-usage-report",
         ]
         pinned([program, "run", *options, str(script)], asked.cores)
+        if not summary.is_file():
+            raise HarnessError(f"{program} left no summary")
         times = json.loads(summary.read_text())["metrics"]["http_req_duration"]
         return Reported(times["p(95)"] / 1000, times["p(99)"] / 1000)
 
@@ -131,7 +135,7 @@ def pinned(command: list[str], cores: Cores, **environment: str) -> None:
         check=False,
     )
     if done.returncode not in (0, 1):  # Locust ends with 1 when a request failed
-        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise HarnessError(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def find_k6(folder: Path) -> str:
@@ -184,8 +188,27 @@ def _stall_of(target: KnownTarget) -> float:
     return float(said["end"] - said["begin"]) / 1e9
 
 
+def problems(asked: Asked, program: str | None) -> list[str]:
+    """Return everything that is wrong with the command line: what was given, and what is allowed."""
+    found = [
+        f"--{name}: got {value:g}, allowed: more than 0"
+        for name, value in (("rate", asked.rate), ("seconds", asked.seconds), ("users", asked.users))
+        if not value > 0
+    ]
+    if not asked.rate < SLOTS / MEAN:
+        found.append(f"--rate: got {asked.rate}, allowed: less than the {SLOTS / MEAN:g}/s that the server can do")
+    if not found:
+        # p95 lies within the stall, and its queue is gone before the load ends
+        idle = asked.seconds * (1 - asked.rate * MEAN / SLOTS)
+        if not 0.05 * idle < asked.stall < 0.6 * idle:
+            found.append(f"--stall: got {asked.stall:g}, allowed: between {0.05 * idle:.3g} and {0.6 * idle:.3g} s")
+    if program and shutil.which(program) is None:
+        found.append(f"--k6: got {program}, allowed: a program that can be run")
+    return found
+
+
 def main() -> int:
-    """Print the table and return the exit code: 1 when our own row is not true."""
+    """Return the exit code of what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=500, help="requests a second")
     parser.add_argument("--seconds", type=int, default=20)
@@ -195,6 +218,17 @@ def main() -> int:
     chosen = parser.parse_args()
     cores = Cores(*split_cores(sorted(os.sched_getaffinity(0))))
     asked = Asked(chosen.rate, chosen.seconds, chosen.stall, chosen.users, cores)
+    if wrong := problems(asked, chosen.k6):
+        parser.error("; ".join(wrong))
+    try:
+        return compare(asked, chosen.k6)
+    except HarnessError as failure:
+        print(failure, file=sys.stderr)
+        return 4
+
+
+def compare(asked: Asked, given: str | None) -> int:
+    """Print each tool's row as it is measured; return 1 when our own is not true."""
     with tempfile.TemporaryDirectory(prefix="prakerja-load-truth-") as name:
         folder = Path(name)
         tools: dict[str, Tool] = {
@@ -202,7 +236,7 @@ def main() -> int:
             f"Locust FastHttpUser, constant_throughput, {asked.users} users": locust("Fast"),
             f"Locust HttpUser, constant_throughput, {asked.users} users": locust("Plain"),
         }
-        if program := chosen.k6 or find_k6(folder / "k6"):
+        if program := given or find_k6(folder / "k6"):
             many = 3 * asked.users * 10
             tools[f"k6 constant-arrival-rate, {asked.users} VUs"] = k6(program)
             tools[f"k6 constant-arrival-rate, {many} VUs"] = k6(program, many)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -44,11 +44,10 @@ async def _client(
 
 
 async def _journey(line: Line, person: int, profile: ApplicantProfile, photos: Photos) -> None:
-    steps = itertools.count(1)
     session: dict[str, str] = {}
 
     async def write(method: str, path: str, body: Any, kind: str = _JSON) -> Any:
-        headers = {**session, "Idempotency-Key": f"size-{person}-{next(steps)}"}
+        headers = {**session, "Idempotency-Key": str(uuid.uuid4())}
         return await line.ask(method, f"/api/v1/{path}", body, kind, headers)
 
     async def code_for(recipient: str) -> str:
