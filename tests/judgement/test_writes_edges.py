@@ -15,6 +15,7 @@ from synthetic import Ramp
 from prakerja_load.evidence.ledger import Fates, LedgerState
 from prakerja_load.evidence.ramp import RampRecord
 from prakerja_load.journey.step import Registrant, Step, key_of
+from prakerja_load.judgement.integrity import is_unasked
 from prakerja_load.judgement.verdict import Integrity, Verdict
 from prakerja_load.judgement.writes import load_fates, reconcile, registrants
 
@@ -95,6 +96,7 @@ def test_without_an_export_everything_stays_unverified(tmp_path: Path) -> None:
     found = reconciled(tmp_path, None, fates(ACK, ACK))
 
     assert (found.verdict, found.unverified, found.lost) == (Verdict.INCONCLUSIVE, 2, 0)
+    assert is_unasked(found)
 
 
 def test_what_an_earlier_ramp_had_in_doubt_may_land_now(tmp_path: Path) -> None:
