@@ -137,9 +137,14 @@ async def test_no_statement_of_a_refresh_reads_a_table_through(laboratory: Labor
     async with laboratory() as lab:
         await (await Visit(lab, Person(1)).complete()).join()
         asked: list[tuple[str, Any]] = []
-        lookups = lab.registrar.store.lookups
-        rows = lookups._rows
-        lookups._rows = lambda statement, bindings: asked.append((statement, bindings)) or rows(statement, bindings)
+        store = lab.registrar.store
+        rows = store.lookups._rows
+
+        def note(statement: str, bindings: tuple[Any, ...]) -> list[Any]:
+            asked.append((statement, bindings))
+            return rows(statement, bindings)
+
+        store.lookups._rows = store._lookups_of_writer._rows = note
         await page_of(lab)
         plans = [line for said, bound in asked for *_, line in rows(f"EXPLAIN QUERY PLAN {said}", bound)]
     assert len(asked) == 2

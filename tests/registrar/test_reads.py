@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+import apsw
+import pytest
 from asgi import Laboratory, in_loop
 from people import Person, Visit
 
@@ -76,6 +78,52 @@ async def test_an_answer_that_rests_on_a_group_which_failed_is_of_what_was_commi
         assert (await write).status == 503
         assert await known is not None
         assert await unknown is None
+
+
+@in_loop
+async def test_who_asks_while_a_commit_takes_long_is_not_kept_waiting(laboratory: Laboratory) -> None:
+    async with laboratory() as lab:
+        store = lab.registrar.store
+        await Visit(lab, Person(1)).create()
+        commit = HeldCommit()
+        store.writer._transaction.connection.set_commit_hook(commit)
+        write = asyncio.ensure_future(Visit(lab, Person(2)).create())
+        assert await asyncio.to_thread(commit.is_under_way.wait, 10)
+        await until(lambda: not store.writer.is_busy)
+        known, unknown = [await store.read(Lookups.code_sent_to, Person(who).email) for who in (1, 2)]
+        assert (known is None, unknown, write.done()) == (False, None, False)
+        commit.let_go(fails=False)
+        assert (await write).status == 201
+
+
+@in_loop
+async def test_questions_do_not_count_as_writes_of_a_group(laboratory: Laboratory) -> None:
+    async with laboratory() as lab:
+        store = lab.registrar.store
+        write = asyncio.ensure_future(Visit(lab, Person(1)).create())
+        await until(lambda: store.writer._is_open)
+        questions = [store.writer.ask(lambda _: store.writer.depth) for _ in range(30)]
+        await asyncio.gather(write, *questions)
+        assert store.writer._last_size == 1
+
+
+@in_loop
+async def test_who_asks_during_a_commit_is_answered_by_its_end(laboratory: Laboratory) -> None:
+    async with laboratory() as lab:
+        store = lab.registrar.store
+        commit = HeldCommit()
+        store.writer._transaction.connection.set_commit_hook(commit)
+        write = asyncio.ensure_future(Visit(lab, Person(1)).create())
+        assert await asyncio.to_thread(commit.is_under_way.wait, 10)
+        before = store.writer.commits
+        question = store.writer.ask(lambda _: Lookups(store.writer.rows).code_sent_to(Person(1).email))
+        failing = store.writer.ask(lambda _: store.writer.rows("SELECT 1 FROM nowhere"))
+        commit.let_go(fails=False)
+        assert await question is not None
+        with pytest.raises(apsw.SQLError, match="no such table"):
+            await failing
+        assert store.writer.commits == before + 1
+        assert (await write).status == 201
 
 
 @in_loop

@@ -46,7 +46,7 @@ class EmbeddedStore:
         self._answers: dict[str, list[Any]] = {}  # to questions without a parameter, since the last commit
         self._answered_at = self.writer.commits
         self.lookups = Lookups(self._rows)
-        self._lookups_in_group = Lookups(self.writer.rows)
+        self._lookups_of_writer = Lookups(self.writer.rows)
 
     @property
     def depth(self) -> int:
@@ -60,13 +60,17 @@ class EmbeddedStore:
     async def read(self, query: Callable[Concatenate[Lookups, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Answer a question about what is committed.
 
-        Every commit empties the reader's page cache. Under load a question therefore goes through the writer's warm
-        one, as part of the group under way: its answer may rest on rows of the group, and is given when they are
-        durable. Should they fail to become so, the reader is asked.
+        Every commit empties the reader's page cache. A question therefore goes through the writer's warm one: at once
+        while no group is under way, else as part of it. Then its answer may rest on rows of the group, and is given
+        when they are durable. Should they fail to become so, or take long over it, the reader is asked.
         """
-        if self.writer.is_busy and query not in _REMEMBERED:
+        if query in _REMEMBERED:
+            return query(self.lookups, *args, **kwargs)
+        if self.writer.is_free:
+            return query(self._lookups_of_writer, *args, **kwargs)
+        if self.writer.is_busy:
             try:
-                return await self.writer.submit(lambda _: query(self._lookups_in_group, *args, **kwargs))
+                return await self.writer.ask(lambda _: query(self._lookups_of_writer, *args, **kwargs))
             except RefusalError:  # the questions have no refusals of their own
                 pass
         return query(self.lookups, *args, **kwargs)

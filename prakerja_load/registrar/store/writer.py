@@ -28,6 +28,7 @@ from prakerja_load.units import Seconds
 T = TypeVar("T")
 LINGER: Seconds = 0.004
 LONGEST_LINGER: Seconds = 0.008
+SLOW_COMMIT: Seconds = 0.05  # after which questions no longer wait for the group under way
 _CROWDED = 3  # operations in a group from which on the next group waits LINGER for company
 _PACKED = 24  # and from which on it waits twice as long: a commit costs as much as two writes, and empties the reader
 _LARGEST_GROUP = 512
@@ -96,11 +97,14 @@ class Observer(Protocol):
 class _Entry:
     """One operation, the future that waits for it and what came out of it."""
 
-    __slots__ = ("future", "operation", "refusal", "result")
+    __slots__ = ("future", "is_question", "operation", "refusal", "result")
 
-    def __init__(self, operation: Callable[[Transaction], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, operation: Callable[[Transaction], Any], future: asyncio.Future[Any], *, is_question: bool = False
+    ) -> None:
         self.operation = operation
         self.future = future
+        self.is_question = is_question  # it writes nothing, so it does not count as part of the group
         self.result: Any = None
         self.refusal: RefusalError | None = None
 
@@ -143,12 +147,17 @@ class Writer:
         return len(self._group) + len(self._waiting)
 
     @property
+    def is_free(self) -> bool:
+        """Tell whether nothing is under way, so that the connection shows what is committed and nothing else."""
+        return not (self._is_open or self._is_away or self._is_owned)
+
+    @property
     def is_busy(self) -> bool:
-        """Tell whether a group is under way."""
-        return self._is_open or self._is_away
+        """Tell whether a group is under way that is likely to end soon."""
+        return self._is_open or (self._is_away and self._loop.time() - self._started < SLOW_COMMIT)
 
     def rows(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
-        """Return every row of a query; for operations only."""
+        """Return every row of a query; for operations, and while the writer is free."""
         return self._transaction.execute(statement, bindings).fetchall()
 
     def submit(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
@@ -156,8 +165,15 @@ class Writer:
 
         The future's exception is the operation's own, or a RefusalError that says that the store failed.
         """
+        return self._take(operation, is_question=False)
+
+    def ask(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Run what only reads while a group is under way; its answer may rest on rows of it and comes after COMMIT."""
+        return self._take(operation, is_question=True)
+
+    def _take(self, operation: Callable[[Transaction], T], *, is_question: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
-        entry = _Entry(operation, future)
+        entry = _Entry(operation, future, is_question=is_question)
         if self._is_owned:
             entry.fail(RefusalError("store-busy", "an import is under way", retry_after=5))
         elif self._owner_waits is not None:
@@ -269,10 +285,10 @@ class Writer:
 
     def _committed(self, fault: BaseException | None) -> None:
         group, self._group = self._group, []
-        self._last_size = len(group)
+        self._last_size = sum(not entry.is_question for entry in group)
         self._is_away = False
         self.commits += 1
-        self._observer.group_committed(len(group), self._loop.time() - self._started)
+        self._observer.group_committed(self._last_size, self._loop.time() - self._started)
         if fault is None:
             for entry in group:
                 entry.resolve()
@@ -281,7 +297,21 @@ class Writer:
                 entry.fail(refusal_of(fault))
         self._next_group()
 
+    def _answer_questions(self) -> None:
+        """Answer who asked during a commit, now that the connection shows what is committed and nothing else."""
+        questions = [entry for entry in self._waiting if entry.is_question]
+        if questions:
+            self._waiting = deque(entry for entry in self._waiting if not entry.is_question)
+        for entry in questions:
+            try:
+                entry.result = entry.operation(self._transaction)
+            except Exception as error:
+                entry.fail(error)
+            else:
+                entry.resolve()
+
     def _next_group(self) -> None:
+        self._answer_questions()
         if self._owner_waits is not None and not self._waiting:
             self._is_owned = True
             self._owner_waits.set_result(None)
