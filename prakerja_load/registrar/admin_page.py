@@ -51,7 +51,8 @@ def content_policy() -> bytes:
     style = _STYLE[1] if _STYLE else ""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; object-src 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
     ).encode()
 
 
