@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from people import Person, Visit
 
 from prakerja_load.errors import UsageError
 from prakerja_load.registrar.store import address, checkpoint, sqlite
+from prakerja_load.registrar.store.lookups import Lookups
 from prakerja_load.registrar.store.photo_log import PhotoLog
 
 
@@ -26,6 +28,23 @@ def test_a_new_store_has_the_newest_schema_and_keeps_it(tmp_path: Path) -> None:
     assert sqlite.settings_of(second)["token_key"] == key
     assert sqlite.durability_of(second) == ("wal", "full")
     second.close()
+
+
+@pytest.mark.parametrize("open_", [sqlite.open_writer, sqlite.open_reader])
+def test_a_statement_is_planned_once_whatever_it_is_asked_for(
+    tmp_path: Path, open_: Callable[[Path], apsw.Connection]
+) -> None:
+    sqlite.open_writer(tmp_path / "store.db").close()
+    connection = open_(tmp_path / "store.db")
+    planned: list[str] = []
+    connection.authorizer = lambda action, *_: planned.append(str(action)) or apsw.SQLITE_OK
+    lookups = Lookups(lambda statement, bindings: connection.execute(statement, bindings).fetchall())
+    lookups.login("a@example.net"), lookups.status(1)
+    assert planned  # SQLite asks the authorizer while it prepares
+    planned.clear()
+    lookups.login("b@example.net"), lookups.status(2)
+    assert planned == []
+    connection.close()
 
 
 @pytest.mark.parametrize("text", ["store.db", "sqlite:", "sqlite:///", "postgresql:", "postgresql", "mysql://h/n", ""])

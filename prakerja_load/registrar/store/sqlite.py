@@ -29,6 +29,7 @@ def open_writer(path: Path) -> apsw.Connection:
     if apsw.SQLITE_VERSION_NUMBER < _SQLITE_FIXED:
         raise UsageError(f"SQLite {apsw.sqlite_lib_version()} can corrupt a database; 3.51.3 or newer is needed")
     connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS)
+    _keep_plans(connection)
     try:
         for pragma in _WRITER:
             connection.execute(pragma).fetchall()
@@ -42,9 +43,15 @@ def open_writer(path: Path) -> apsw.Connection:
 def open_reader(path: Path) -> apsw.Connection:
     """Return a connection that sees only what is committed."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=_STATEMENTS)
+    _keep_plans(connection)
     connection.set_busy_timeout(1000)
     connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}").fetchall()
     return connection
+
+
+def _keep_plans(connection: apsw.Connection) -> None:
+    """Prepare each statement once: without this a join is planned anew for the values of each call, 6 µs a time."""
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 def migrate(connection: apsw.Connection) -> None:
