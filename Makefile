@@ -43,7 +43,7 @@ mutants: .venv/.dev .tools/bin/uv ## mutation testing of judgement and evidence 
 lint: .venv/.dev ## format, lint, types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
-BENCHMARKS := generators registrar store_size opening_minute controller
+BENCHMARKS := generators registrar overload store_size opening_minute controller truth
 bench: .venv/.dev ## speed tables, server on one core and generator on the other; fails when a goal is missed
 	@missed=; for table in $(BENCHMARKS); do .venv/bin/python benchmarks/$$table.py || missed="$$missed $$table"; done; \
 	test -z "$$missed" || { echo "a goal is missed, or could not be measured:$$missed" >&2; exit 1; }

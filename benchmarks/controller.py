@@ -1,12 +1,15 @@
 """CPU of the controller that leads two hundred workers through the opening minute's rate.
 
-    python benchmarks/controller.py [--workers 200] [--seconds 15]
+    python benchmarks/controller.py [--workers 200 …] [--seconds 15] [--from here elsewhere]
 
 The controller is the real process, pinned to one core. The workers are simulated by one process on another: each has
 its own connection, Locust's heartbeats and statistics, and the beats of the real attendant with histograms in them;
-only the requests are made up, sixteen an arrival. The table shows the controller's user and system time ÷ wall time
-between two instants of steady load, the messages it got, and whether everything held: no worker lost, no arrival left
-out, as many samples merged as were made, and less than 60 % of a core. Exit code 1 when something did not.
+only the requests are made up, sixteen an arrival. From here, they share the controller's folder and clock; from
+elsewhere, as on hosts of their own, they ask for a place, are asked about their clocks, and send their evidence in
+parcels, which the controller writes down. The table shows the controller's user and system time ÷ wall time between two
+instants of steady load, the messages it got, and whether everything held: no worker lost, no arrival left out, as many
+samples merged (and from elsewhere, written down) as were made, and less than 60 % of a core. Exit code 1 when something
+did not.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import subprocess
@@ -29,11 +33,14 @@ from generators import cpu_of, target
 
 from prakerja_load.arrivals.curve import RateCurve
 from prakerja_load.driver.assignment import Assignment
+from prakerja_load.evidence.ramp import load_ramp
 from prakerja_load.journey.options import JourneyOptions
 
 HERE = Path(__file__).resolve().parent
 RATE = 80_000 / 60  # arrivals/s: the busiest minute of wave 1
 MOST = 0.60  # of a core, for two hundred workers or fewer
+LOOPBACK = "127.0.0.1"
+ORIGINS = ("here", "elsewhere")
 SETTLING = 5.0  # seconds after the epoch, before anything is measured
 
 
@@ -93,7 +100,7 @@ def said(folder: Path, name: str, event: str, of: subprocess.Popen[str], within:
     raise SystemExit(f"{name} never said {event}: {(folder / f'{name}.err').read_text()[-2000:]}")
 
 
-def measure(workers: int, seconds: float) -> dict[str, Any]:
+def measure(workers: int, seconds: float, origin: str) -> dict[str, Any]:
     """Lead one ramp; return the controller's CPU share, what it heard, and what it recorded."""
     available = sorted(os.sched_getaffinity(0))
     first, last = available[0], available[-1]
@@ -101,9 +108,12 @@ def measure(workers: int, seconds: float) -> dict[str, Any]:
         folder = Path(place)
         task = task_of(url, workers, SETTLING + seconds + 2)
         (folder / "ramp.json").write_bytes(msgspec.json.encode(task))
-        with process(last, "-m", "prakerja_load.driver.controller", place, folder=folder, name="controller") as led:
+        is_elsewhere = origin == "elsewhere"
+        command = ["-m", "prakerja_load.driver.controller", place, *(["--elsewhere", LOOPBACK] if is_elsewhere else [])]
+        with process(last, *command, folder=folder, name="controller") as led:
             port = said(folder, "controller", "listening", led, 20)["port"]
-            crowd = (str(HERE / "simulated_workers.py"), place, str(port))
+            crowd = [str(HERE / "simulated_workers.py"), place, str(port)]
+            crowd += [str(folder / "crowd")] if is_elsewhere else []
             with process(first, *crowd, folder=folder, name="workers") as simulated:
                 said(folder, "controller", "started", led, 60)
                 time.sleep(SETTLING)
@@ -115,7 +125,9 @@ def measure(workers: int, seconds: float) -> dict[str, Any]:
                 led.wait(20)
                 crowd_said = said(folder, "workers", "through", simulated, 20)
         record = json.loads((folder / "controller.json").read_text())
+        kept = load_ramp(folder).samples.size if is_elsewhere else None
     return {
+        "kept": kept,
         "share": cpu / took,
         "crowd": crowded / took,
         "ended": ended,
@@ -139,6 +151,9 @@ def broken(found: dict[str, Any]) -> list[str]:
         "messages refused": (record["foreign_messages"], 0),
         "samples merged": (record["merged_samples"], made),
     }
+    if found["kept"] is not None:
+        expectations["samples written down"] = (found["kept"], made)
+        expectations["parcels damaged"] = (record["damaged_parcels"], 0)
     wrong = [f"{name}: {seen}, not {right}" for name, (seen, right) in expectations.items() if seen != right]
     if found["share"] >= MOST and len(workers) <= 200:
         wrong.append(f"the controller's share of a core: {found['share']:.0%}, not below {MOST:.0%}")
@@ -150,17 +165,19 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--workers", type=int, nargs="+", default=[200])
     options.add_argument("--seconds", type=float, default=15.0)
+    options.add_argument("--from", nargs="+", choices=ORIGINS, default=list(ORIGINS), dest="origins")
     chosen = options.parse_args()
     print("| workers | controller's CPU, share of a core | beats/s | samples merged | longest wait between beats |")
     print("|---|---|---|---|---|")
     wrong = []
-    for workers in chosen.workers:
-        found = measure(workers, chosen.seconds)
-        merged = found["record"]["merged_samples"]
-        row = (workers, f"{found['share']:.0%}", f"{found['beats']:.0f}", merged, f"{found['slowest_beat']:.2f} s")
+    for workers, origin in itertools.product(chosen.workers, chosen.origins):
+        found = measure(workers, chosen.seconds, origin)
+        merged, beats = found["record"]["merged_samples"], f"{found['beats']:.0f}"
+        who = workers if origin == "here" else f"{workers} from {origin}"
+        row = (who, f"{found['share']:.0%}", beats, merged, f"{found['slowest_beat']:.2f} s")
         print(f"| {' | '.join(map(str, row))} |", flush=True)
         print(f"the process of the simulated workers took {found['crowd']:.0%} of its core", file=sys.stderr)
-        wrong += broken(found)
+        wrong += [f"from {origin}: {what}" for what in broken(found)]
     for what in wrong:
         print(what, file=sys.stderr)
     return 1 if wrong else 0

@@ -28,6 +28,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from servers.cores import two_cores
 from servers.crowd import CLIENTS, register
 from servers.judged import Goal, judge
 from servers.pinned import LAB_TOKEN, Figures, PinnedRegistrar
@@ -208,8 +209,7 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--registrations", type=int, default=4_000, help="a round, at each store")
     chosen = options.parse_args()
-    available = sorted(os.sched_getaffinity(0))
-    server, clients = available[0], available[-1]
+    server, clients = two_cores()
     os.sched_setaffinity(0, {clients})
     population = Population(SEED)
     stores: list[Store] = []

@@ -3,7 +3,7 @@
     python benchmarks/truth.py [--rate 500] [--seconds 20] [--stall 2] [--users 50] [--k6 PATH]
 
 Exit code 1 when our own p95 or p99 is more than 2 % off the truth, 2 for a wrong command line, 4 when a tool could not
-do its work, 0 otherwise; the others' rows are told, not judged.
+do its work or was not to be had, 0 otherwise; the others' rows are told, not judged.
 
 Every tool is asked for the same constant rate against a calibrated server of its own, which stands still once for the
 same time; server on one core, tool on the other. The truth is the closed form of accuracy: T − (1 − p)·D·(1 − r), with
@@ -228,7 +228,10 @@ def main() -> int:
 
 
 def compare(asked: Asked, given: str | None) -> int:
-    """Print each tool's row as it is measured; return 1 when our own is not true."""
+    """Print each tool's row as it is measured; return 1 when our own is not true.
+
+    Raises HarnessError when k6 was not to be had, after the rows of the others.
+    """
     with tempfile.TemporaryDirectory(prefix="prakerja-load-truth-") as name:
         folder = Path(name)
         tools: dict[str, Tool] = {
@@ -247,7 +250,13 @@ def compare(asked: Asked, given: str | None) -> int:
         for number, (label, tool) in enumerate(tools.items()):
             rows.append(measure(label, tool, asked, folder / str(number)))
             print(rows[-1], flush=True)
-    return 0 if all(row.is_true for row in rows if row.tool == OURS) else 1
+    if not all(row.is_true for row in rows if row.tool == OURS):
+        return 1
+    if not program:
+        raise HarnessError(
+            f"k6 was not measured: it is neither on the path nor to be had as {K6}; --k6 names a program"
+        )
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
+import statistics
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import uvloop
 from servers.crowd import Line
 
+HEAD = (
+    "| load | requests | p50 ms | p99 ms, all rounds (lowest–highest of one) | writes a commit | commit ms |\n"
+    "|---|---|---|---|---|---|"
+)
 _SUMS = re.compile(r"^registrar_(group_size|commit_seconds)_(sum|count) ([\d.e+-]+)", re.MULTILINE)
 _PASSWORD = "rahasia-bersama"
 
@@ -20,9 +27,7 @@ _PASSWORD = "rahasia-bersama"
 class Light:
     """What one round showed; times in seconds."""
 
-    requests: int
-    p50: float
-    p99: float
+    times: tuple[float, ...]  # of every request
     group: float  # writes in one commit, on average
     commit: float  # from the start of a group to the end of its commit, on average
 
@@ -31,15 +36,30 @@ def measure(url: str, seconds: float, rate: float, seed: int) -> Light:
     """Let accounts be made at random instants, so many a second; raises SystemExit when one is refused."""
     before = _commits(url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        times = sorted(runner.run(_arrive(url, seconds, rate, random.Random(seed))))
+        times = runner.run(_arrive(url, seconds, rate, random.Random(seed)))
     done = {name: value - before.get(name, 0.0) for name, value in _commits(url).items()}
     groups = max(done[("group_size", "count")], 1.0)
     return Light(
-        len(times),
-        times[len(times) // 2],
-        times[min(len(times) - 1, int(len(times) * 0.99))],
+        tuple(times),
         done[("group_size", "sum")] / groups,
         done[("commit_seconds", "sum")] / groups,
+    )
+
+
+def quantile(measured: Sequence[Light], share: float) -> float:
+    """Return a quantile of the times of all rounds together, no number when there are none."""
+    times = sorted(took for one in measured for took in one.times)
+    return times[min(len(times) - 1, int(len(times) * share))] if times else math.nan
+
+
+def row(name: str, measured: Sequence[Light]) -> str:
+    """Return the line of the table."""
+    p99s = [quantile([one], 0.99) * 1e3 for one in measured]
+    return (
+        f"| {name} | {sum(len(one.times) for one in measured)} | {quantile(measured, 0.5) * 1e3:.2f} "
+        f"| {quantile(measured, 0.99) * 1e3:.2f} ({min(p99s):.2f}–{max(p99s):.2f}) "
+        f"| {statistics.median(one.group for one in measured):.2f} "
+        f"| {statistics.median(one.commit for one in measured) * 1e3:.2f} |"
     )
 
 

@@ -45,11 +45,11 @@ class Figures:
 class PinnedRegistrar:
     """`python -m prakerja_load.registrar --lab` on a SQLite file; made when its ready line has come."""
 
-    def __init__(self, database: Path, core: int) -> None:
+    def __init__(self, database: Path, core: int, *arguments: str) -> None:
         self.database = database
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "prakerja_load.registrar", "--lab", "--database", f"sqlite:{database}"],
+            [sys.executable, "-m", "prakerja_load.registrar", "--lab", "--database", f"sqlite:{database}", *arguments],
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env={**os.environ, "PRAKERJA_LAB_TOKEN": LAB_TOKEN, "PYTHONPATH": str(ROOT)},
@@ -76,6 +76,14 @@ class PinnedRegistrar:
             float(cpu[1]),
             time.monotonic(),
         )
+
+    def memory(self) -> tuple[int, int]:
+        """Return the bytes that are resident now, and the most that ever were."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        now, most = (re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE) for name in ("VmRSS", "VmHWM"))
+        assert now is not None
+        assert most is not None
+        return int(now[1]) * 1024, int(most[1]) * 1024
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the process and wait for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import timeit
 
+import pytest
 from asgi import Laboratory, in_loop
 from people import STEPS, Person, Visit
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -99,6 +100,7 @@ def test_the_buckets_of_a_step_hold_all_its_statuses() -> None:
     assert metrics.successes("log-in") == 2
 
 
+@pytest.mark.slow  # a matter of microseconds: of an idle machine only
 def test_to_count_a_request_costs_a_small_part_of_answering_it() -> None:
     observe = Metrics().observe
     best = min(timeit.repeat(lambda: observe("create-account", 201, 0.004), number=20_000, repeat=5)) / 20_000

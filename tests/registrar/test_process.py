@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import apsw
 import pytest
 from asgi import LAB_TOKEN, Answer, in_loop
 from people import Person
-from server_process import StartServer
+from server_process import ServerProcess, StartServer
 from wire import Wire
 
 ENVIRONMENT = {**os.environ, "PRAKERJA_LAB_TOKEN": LAB_TOKEN}
@@ -90,12 +91,20 @@ def test_the_ready_line_says_where_and_on_what(start_server: StartServer, tmp_pa
     assert server.url.startswith("http://127.0.0.1:")
 
 
+def cpu_of(server: ServerProcess) -> float:
+    """Return the CPU seconds that a server has used: of a start that does not depend on who else uses the machine."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Lives:
     """One store through the lives of its server: what was acknowledged in any of them, what is in doubt."""
 
     def __init__(self, start_server: StartServer) -> None:
         self._start_server = start_server
         self.server = start_server()
+        self.first_start = cpu_of(self.server)  # on an empty store
+        self.starts: list[float] = []  # CPU seconds of the others
         self.acknowledged: set[str] = set()
         self.in_doubt: dict[str, Person] = {}
         self.doubted = 0
@@ -108,6 +117,7 @@ class Lives:
         began = time.monotonic()
         self.server = self._start_server()
         self.slowest_start = max(self.slowest_start, time.monotonic() - began)
+        self.starts.append(cpu_of(self.server))
 
     def check(self) -> None:
         """Compare the store with what the clients know, then ask again for what is in doubt."""
@@ -151,7 +161,9 @@ def test_an_acknowledged_account_outlives_every_sigkill(start_server: StartServe
         lives.check()
     assert len(lives.acknowledged) >= 20 * kills
     assert lives.doubted > 0
-    assert lives.slowest_start <= 3
+    assert statistics.median(lives.starts) <= 1.5 * lives.first_start
+    if kills == 100:  # the seconds themselves: of an idle machine only
+        assert lives.slowest_start <= 3
 
 
 def test_sigterm_lets_everybody_finish(start_server: StartServer, tmp_path: Path) -> None:
