@@ -25,11 +25,13 @@ class Acceptor:
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
         room: Callable[[], int] = lambda: BURST,
+        make_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
         self._room = room
+        self._make_room = make_room  # or none would come in while others keep silent
         self._opening: set[asyncio.Task[object]] = set()
         self._is_stopped = False
 
@@ -47,6 +49,7 @@ class Acceptor:
     def _accept(self) -> None:
         room = self._room() - len(self._opening)
         if room <= 0:  # newcomers wait in the kernel's queue, and then outside
+            self._make_room()
             self._rest()
             return
         for _ in range(min(BURST, room)):

@@ -29,7 +29,7 @@ _CIVIL_BLOCK = 1024 * 1024
 class NewWave(Incoming, frozen=True):
     """A wave to be opened; a missing bound does not bind.
 
-    `waiting_room` is the rate at which newcomers are let in; null: no waiting room; missing: as the server was started.
+    `waiting_room` is the rate at which this process lets newcomers in; null: no waiting room; missing: as at its start.
     """
 
     name: Name
@@ -110,8 +110,11 @@ async def export(registrar: Registrar, call: Call) -> Reply:
 
 
 async def open_wave(registrar: Registrar, call: Call) -> Reply:
-    """Open a new current wave and close the one before; the waiting room, which is in memory, begins anew."""
-    request: NewWave = call.decode()
+    """Open a new current wave and close the one before; the waiting room of this process, in memory, begins anew."""
+    return await asyncio.shield(_open_wave(registrar, call.decode()))  # a wave without its room would be half of it
+
+
+async def _open_wave(registrar: Registrar, request: NewWave) -> Reply:
     opens_at, closes_at = (None if at is None else at.timestamp() for at in (request.opens_at, request.closes_at))
     wave = await registrar.store.submit(store_wave(request.name, request.quota, opens_at, closes_at, registrar.now()))
     rate = registrar.settings.waiting_room if request.waiting_room is msgspec.UNSET else request.waiting_room

@@ -35,10 +35,6 @@ _MARGIN: Seconds = 10.0  # of a claim, beyond the time that a check may take
 Store: TypeAlias = "EmbeddedStore | ServerStore"
 
 
-class _FailedError(RefusalError):
-    """An unexpected error about one identity: it stays claimed for a time, or those behind it would never be asked."""
-
-
 class PendingChecks:
     """Keeps at most `limit` identities waiting, counted anew every second, and has them checked."""
 
@@ -144,12 +140,12 @@ class PendingChecks:
             await asyncio.sleep(_SHORTEST_REST)  # all are somebody else's: whoever comes is no reason to look at once
             return _LOOK
         answers = await self._ask(claims)
+        answered = [answer for answer in answers if isinstance(answer, Answered)]
         refusals = [answer for answer in answers if isinstance(answer, RefusalError)]
-        await self._settle(
-            [answer for answer in answers if isinstance(answer, Answered)],
-            [claimed for claimed, answer in zip(claims, answers, strict=True) if type(answer) is RefusalError],
-        )
-        self._is_away = bool(refusals)
+        unasked = [claimed for claimed, answer in zip(claims, answers, strict=True) if isinstance(answer, RefusalError)]
+        await self._settle(answered, unasked)
+        if answered or refusals:  # an error of ours says nothing about the registry
+            self._is_away = bool(refusals)
         return max((refusal.retry_after or _SHORTEST_REST for refusal in refusals), default=0.0)
 
     async def _claim(self) -> list[Claim]:
@@ -164,7 +160,7 @@ class PendingChecks:
                 await self._settle([], await claiming)
             raise
 
-    async def _ask(self, claims: list[Claim]) -> list[Answered | RefusalError]:
+    async def _ask(self, claims: list[Claim]) -> list[Answered | RefusalError | None]:
         try:
             return await asyncio.gather(*map(self._ask_about, claims))
         except asyncio.CancelledError:
@@ -172,7 +168,11 @@ class PendingChecks:
                 await self._settle([], claims)
             raise
 
-    async def _ask_about(self, claimed: Claim) -> Answered | RefusalError:
+    async def _ask_about(self, claimed: Claim) -> Answered | RefusalError | None:
+        """Return what the registry says; None after an unexpected error about this one identity.
+
+        Then it stays claimed for a time, or those behind it would never be asked about.
+        """
         born = datetime.date.fromordinal(claimed.birth_date)
         try:
             problem = await self._registry.problem_with(f"{claimed.nik:016d}", f"{claimed.kk:016d}", born, self._now())
@@ -180,7 +180,7 @@ class PendingChecks:
             return away
         except Exception as error:  # of one identity: the answers about the others are good
             _report(error)
-            return _FailedError("civil-registry-away", retry_after=_LOOK)
+            return None
         return Answered(claimed, problem)
 
     async def _settle(self, answered: list[Answered], unasked: list[Claim]) -> None:

@@ -19,7 +19,7 @@ _RETRY_WHEN_FULL: Seconds = 60
 
 
 class Door:
-    """A waiting room with its tickets; without a rate it is open to everybody."""
+    """This process's waiting room with its tickets; without a rate it is open to everybody."""
 
     def __init__(self, rate: PerSecond) -> None:
         self.reopen(rate)

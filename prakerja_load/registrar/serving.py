@@ -39,7 +39,9 @@ async def _serve(settings: Settings) -> None:
     registrar = _open(settings)
     await registrar.start()
     site = Site(App(registrar), read_timeout=settings.read_timeout, keep_alive=KEEP_ALIVE)
-    acceptor = Acceptor(listener, site.connect, lambda: settings.max_connections - len(site.connections))
+    acceptor = Acceptor(
+        listener, site.connect, lambda: settings.max_connections - len(site.connections), site.make_room
+    )
     tame_garbage_collection()
     try:
         stop = _stop_signal()

@@ -15,6 +15,7 @@ from prakerja_load.registrar.store import address
 from prakerja_load.units import PerSecond, Seconds
 
 LAB_VARIABLE = "PRAKERJA_LAB_TOKEN"
+_ROOM_HELP = "newcomers let in a second, one room per process; 0: no waiting room"
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -136,11 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--civil-pending", type=_number(0), default=100_000, help="identities kept while it is away; 0: refused")
     add("--max-persons-per-kk", type=_number(1), default=None, help="persons per family card; none in 2020")
     add("--test-pass-mark", type=_number(0, 54), default=0, help="points needed to pass the test")
-    add("--max-connections", type=_number(1), default=100_000, help="open at once; newcomers wait for one to end")
+    add("--max-connections", type=_number(1), default=100_000, help="open at once; idle ones make room for newcomers")
     add("--max-in-flight", type=_number(1), default=4_000, help="requests under way before the next are shed")
     add("--max-body-bytes", type=_number(4_194_304), default=268_435_456, help="bytes of large bodies held at once")
     add("--max-delay", type=_seconds, default=0.2, help="seconds of standing delay before requests are shed; 0: never")
-    add("--waiting-room", type=_rate, default=0.0, metavar="RATE", help="newcomers let in a second; 0: no waiting room")
+    add("--waiting-room", type=_rate, default=0.0, metavar="RATE", help=_ROOM_HELP)
     add("--read-timeout", type=_seconds, default=20.0, help="seconds a request may take to come in, if it is small")
     add("--rate-limits", choices=("on", "off"), default="on", help="per address and account; --lab: always off")
     add("--log-level", choices=logs.LEVELS, default=logs.DEFAULT_LEVEL, help="info: a line for every request")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import heapq
 import time
-from typing import Protocol, cast
+from typing import Protocol
 
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.protocol import Connection, TimeLimits
@@ -15,6 +16,8 @@ from prakerja_load.units import Seconds
 
 SWEEP: Seconds = 1.0  # between two looks at who is idle or too slow
 WRITE_TIMEOUT: Seconds = 60.0  # for a client to take anything of what it is sent
+QUIET: Seconds = 5.0  # after which a connection may have to make room for a newcomer
+_SHARE = 16  # one in so many makes room at a time, so that the quietest are rarely looked for
 
 
 class Application(Protocol):
@@ -34,6 +37,16 @@ class Application(Protocol):
         """Return status line and headers as they go out; `date` is a header line."""
 
 
+class _Visit(Connection):
+    """A connection whose loss ends what is being done for its client."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        request = self._serving
+        super().connection_lost(error)
+        if request is not None and request.is_whole:  # one that is not is told so where its body is read
+            self._site.lost(self)
+
+
 class Site:
     """Makes connections, looks after their time, and lets them finish."""
 
@@ -47,23 +60,40 @@ class Site:
     ) -> None:
         self.app = app
         self.connections: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Connection, asyncio.Task[None]] = {}  # of the request that each has under way
         self._loop = asyncio.get_running_loop()
         self._limits = TimeLimits(read_timeout, keep_alive, write_timeout)
         self._pause = min(SWEEP, read_timeout / 4)
         self._swept_at = self._loop.time()
         self._has_skipped = False
         self.now: Seconds = 0.0  # as coarse as the sweep; it stands still while the loop does
+        self._made_room_at: Seconds = -1.0
         self.date = b""
         self._sweep()
 
     def connect(self) -> Connection:
         """Return the protocol of a new connection."""
-        return Connection(self)
+        return _Visit(self)
 
     def serve(self, connection: Connection, request: Request) -> None:
         """Have a request answered in a task of its own."""
-        self._tasks.add(self._loop.create_task(self._answer(connection, request)))
+        self._tasks[connection] = self._loop.create_task(self._answer(connection, request))
+
+    def lost(self, connection: Connection) -> None:
+        """Give up the request under way: nobody waits for it, so it need not begin what it has not begun."""
+        task = self._tasks.get(connection)
+        if task is not None:
+            task.cancel()
+            task.add_done_callback(lambda _: self._tasks.pop(connection, None))  # one not yet begun never will be
+
+    def make_room(self) -> None:
+        """Close the connections that have been quiet longest, once a sweep: somebody waits outside."""
+        if self._made_room_at == self.now:
+            return
+        self._made_room_at = self.now
+        quiet = [connection for connection in self.connections if _quiet_since(connection) <= self.now - QUIET]
+        for connection in heapq.nsmallest(1 + len(self.connections) // _SHARE, quiet, key=_quiet_since):
+            connection.close_when_idle()
 
     async def close(self, patience: Seconds) -> None:
         """Close what is idle, wait for what is under way, and after `patience` close that too."""
@@ -71,14 +101,14 @@ class Site:
         for connection in tuple(self.connections):
             connection.close_when_idle()
         while self._tasks and (left := deadline - self._loop.time()) > 0:
-            await asyncio.wait(tuple(self._tasks), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._tasks.values(), timeout=left, return_when=asyncio.FIRST_COMPLETED)
         for connection in tuple(self.connections):
             if not connection.close_when_idle():
                 connection.abort()
-        for task in tuple(self._tasks):
+        for task in self._tasks.values():
             task.cancel()
         if self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+            await asyncio.wait(self._tasks.values())
         self._timer.cancel()
 
     async def _answer(self, connection: Connection, request: Request) -> None:
@@ -88,7 +118,8 @@ class Site:
             self._loop.call_exception_handler({"message": "a reply could not be sent", "exception": error})
             connection.abort()
         finally:
-            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if self._tasks.get(connection) is asyncio.current_task():  # it may be that of the next request already
+                del self._tasks[connection]
 
     def _sweep(self) -> None:
         time_of_loop = self._loop.time()
@@ -102,3 +133,10 @@ class Site:
             for connection in tuple(self.connections):
                 connection.check_time(self.now, self._limits)
         self._timer = self._loop.call_later(self._pause, self._sweep)
+
+
+def _quiet_since(connection: Connection) -> Seconds:
+    """Return when a client was heard of last, infinity while something is done for it or it is being let go."""
+    if connection._serving is not None or connection._waiting or connection._transport.is_closing():
+        return float("inf")
+    return max(connection._idle_since, connection._started)  # of a request that is coming in, its beginning

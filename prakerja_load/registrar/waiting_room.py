@@ -3,7 +3,8 @@
 Everybody gets the next number. Numbers are called in order, so nobody overtakes anybody, and whoever takes a second
 number stands behind themselves. A number that has not been asked about for `patience` seconds has given up: it is
 passed over when its turn comes, without costing a place. Times come in as arguments; the tickets are signed, so a
-number cannot be made up. The room is in memory: after a restart everybody queues anew.
+number cannot be made up. The room is in memory, one room per process: registrars that share
+a database each have their own, and after a restart everybody queues anew.
 """
 
 from __future__ import annotations

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 import uvloop
+from asgi import Laboratory, in_loop, until
+from wire import Wire
 
 from prakerja_load.registrar.acceptor import Acceptor
+from prakerja_load.registrar.app import App
+from prakerja_load.registrar.site import Site
 
 BURST = 200
 RUNNERS = [asyncio.run, uvloop.run]
@@ -117,6 +121,47 @@ def test_beyond_the_room_newcomers_wait_until_somebody_leaves(monkeypatch: pytes
             await turns(3)
 
     uvloop.run(scenario())
+
+
+@in_loop
+async def test_beyond_the_room_the_quietest_goes_for_a_newcomer_and_nobody_who_was_heard_of_lately(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prakerja_load.registrar.acceptor._PAUSE", 0.01)
+    monkeypatch.setattr("prakerja_load.registrar.site.SWEEP", 0.02)
+
+    async with laboratory() as lab, asyncio.timeout(20):
+        site = Site(App(lab.registrar), read_timeout=20, keep_alive=300)
+
+        async def sweeps(count: int) -> None:
+            for _ in range(count):
+                seen = site.now
+                while site.now == seen:
+                    await asyncio.sleep(0.005)
+
+        with listening() as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            acceptor = Acceptor(listener, site.connect, lambda: 3 - len(site.connections), site.make_room)
+            acceptor.start()
+            quietest, silent, busy = [await Wire.open(url) for _ in range(3)]
+            await until(lambda: len(site.connections) == 3)
+            newcomer = await Wire.open(url)
+            await sweeps(2)
+            for wire in (silent, busy):
+                assert (await wire.send("GET", "/api/v1/waves/current")).status == 200
+            answer = asyncio.ensure_future(newcomer.send("GET", "/api/v1/waves/current"))
+            await sweeps(10)
+            assert len(site.connections) == 3
+            assert not answer.done()
+            monkeypatch.setattr("prakerja_load.registrar.site.QUIET", 0.1)
+            assert (await answer).status == 200
+            assert await quietest.is_closed()
+            for wire in (silent, busy):
+                assert (await wire.send("GET", "/api/v1/waves/current")).status == 200
+            acceptor.stop()
+            await site.close(0)
+            for wire in (quietest, silent, busy, newcomer):
+                await wire.close()
 
 
 def test_without_a_free_file_the_acceptor_waits_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,34 @@ async def test_operations_that_come_during_a_commit_form_the_next_group(tmp_path
 
 
 @in_loop
+async def test_no_more_wait_than_may_and_who_has_gone_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prakerja_load.registrar.store.writer._MOST_WAITING", 5)
+    async with bench_in(tmp_path) as bench:
+        may_go_on, under_way = threading.Event(), threading.Event()
+
+        def hold() -> bool:
+            under_way.set()
+            return not may_go_on.wait(10)
+
+        bench.connection.set_commit_hook(hold)
+        first = bench.insert(0)
+        await asyncio.to_thread(under_way.wait, 10)
+        later = [bench.insert(number) for number in range(1, 8)]
+        for gone in (first, later[0], later[3]):
+            gone.cancel()
+        may_go_on.set()
+        answers = await bench.settle(later)
+        refused = [getattr(answer, "code", answer) for answer in answers[5:]]
+        assert refused == ["store-busy"] * 2
+        assert [answer for answer in answers if isinstance(answer, int)] == [2, 3, 5]
+        assert bench.seen() == [0, 2, 3, 5]  # the first had run
+        assert bench.groups.sizes == [1, 3]
+        bench.connection.set_commit_hook(None)
+
+
+@in_loop
 async def test_an_operation_that_fails_takes_only_itself_back(tmp_path: Path) -> None:
     async with bench_in(tmp_path) as bench:
 

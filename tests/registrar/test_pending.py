@@ -151,10 +151,11 @@ async def test_an_error_is_reported_and_not_the_end(laboratory: Laboratory, monk
             checks.hurry()
             await until(lambda: told)
         registry._daily_quota = 100
-        lab.time += 3_600  # the claim of the one that failed is over
+        lab.time += 3_600  # the claims of those that failed are over
         checks.hurry()
         await until(lambda: not checks.known)
-    assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
+    assert {type(context["exception"]) for context in told} == {ZeroDivisionError}
+    assert len(told) <= 3  # each is asked about once while its claim lasts
 
 
 @pytest.mark.parametrize("broken_one", [0, 3], ids=["the oldest", "one of a batch"])
@@ -179,6 +180,32 @@ async def test_an_error_about_one_identity_costs_the_others_nothing(
         lab.time += 3_600  # its claim is over
         checks.hurry()
         await until(lambda: not checks.known)
+
+
+@in_loop
+async def test_an_error_about_one_identity_does_not_pass_for_a_registry_that_is_away(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with laboratory(civil_daily_quota=0, civil_capacity=4) as lab:
+        checks, registry = lab.registrar.pending, lab.registrar.civil_registry
+        await kept(lab, 0, 8)
+        await until(lambda: checks._is_away)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        judge, nik = registry._judge, int(Person(3).nik)
+        monkeypatch.setattr(registry, "_judge", lambda given, *rest: 1 / (given != nik) and judge(given, *rest))
+        sizes: list[int] = []
+        ask = checks._ask
+
+        async def asking(claims: list[Any]) -> Any:
+            sizes.append(len(claims))
+            return await ask(claims)
+
+        monkeypatch.setattr(checks, "_ask", asking)
+        registry._daily_quota = 100
+        checks.hurry()
+        await until(lambda: checks.known == 1)
+        assert not checks._is_away
+    assert sizes == [1, 4, 3]
 
 
 class VirtualTime(asyncio.SelectorEventLoop):

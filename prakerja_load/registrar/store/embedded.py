@@ -20,7 +20,10 @@ from prakerja_load.registrar.store.photo_log import PhotoLog
 from prakerja_load.registrar.store.transaction import ReplyKey, Transaction
 from prakerja_load.registrar.store.writer import Observer, Writer
 
-_REMEMBERED = (Lookups.wave_page, Lookups.pending_identities)  # their rows are read once a commit
+_REMEMBERED: tuple[Callable[..., Any], ...] = (
+    Lookups.wave_page,
+    Lookups.pending_identities,
+)  # their rows are read once a commit
 T = TypeVar("T")
 P = ParamSpec("P")
 

@@ -2,7 +2,7 @@
 
 An operation waits on the event loop for its group; its future resolves after the COMMIT of the group has been
 confirmed. As with the embedded store a group starts at once under light load and waits LINGER seconds for company
-when groups grow.
+when groups grow, and an operation whose future was cancelled while it waited is left out.
 """
 
 from __future__ import annotations
@@ -99,10 +99,18 @@ class ServerWriter:
 
     def _start(self) -> None:
         self._is_starting = False
-        size = min(len(self._waiting), _LARGEST_GROUP)
-        members = [self._waiting.popleft() for _ in range(size)]
+        members: list[tuple[group.Entry, asyncio.Future[Any]]] = []
+        while self._waiting and len(members) < _LARGEST_GROUP:
+            member = self._waiting.popleft()
+            if member[1].done():  # the client has gone
+                self._depth -= 1
+            else:
+                members.append(member)
+        if not members:
+            self._tell_idle()
+            return
         self._under_way += 1
-        self._last_size = size
+        self._last_size = len(members)
         self._threads.submit(self._run, members, self._loop.time())
         self._schedule()
 
@@ -126,6 +134,9 @@ class ServerWriter:
                 future.set_exception(error)
             else:
                 future.set_result(entry.result)
+        self._tell_idle()
+        self._schedule()
+
+    def _tell_idle(self) -> None:
         if self._idle is not None and not self._depth and not self._idle.done():
             self._idle.set_result(None)
-        self._schedule()

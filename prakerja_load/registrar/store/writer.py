@@ -7,6 +7,8 @@ committed at once; when groups grow, the next waits LINGER seconds for company, 
 An operation that fails unexpectedly is expelled: its group is rolled back and the others run again without it, which
 costs nothing as long as nothing fails (a savepoint per operation costs 6–9 µs). Operations must therefore be
 functions of the transaction alone. A `RefusalError` is a planned answer: what was written before it was raised stays.
+
+An operation whose future was cancelled while it waited is left out: its client has gone. One that has run is finished.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ SLOW_COMMIT: Seconds = 0.05  # after which questions no longer wait for the grou
 _CROWDED = 3  # operations in a group from which on the next group waits LINGER for company
 _PACKED = 24  # and from which on it waits twice as long: a commit costs as much as two writes, and empties the reader
 _LARGEST_GROUP = 512
+_MOST_WAITING = 20_000  # operations, those whose client has gone included; the next are told to come back
 
 
 class EmbeddedTransaction:
@@ -178,10 +181,12 @@ class Writer:
             entry.fail(RefusalError("store-busy", "an import is under way", retry_after=5))
         elif self._owner_waits is not None:
             entry.fail(RefusalError("store-busy", "an import is about to begin", retry_after=1))
-        elif self._is_away:
+        elif not self._is_away:
+            self._run(entry)
+        elif len(self._waiting) < _MOST_WAITING:
             self._waiting.append(entry)
         else:
-            self._run(entry)
+            entry.fail(RefusalError("store-busy", retry_after=1))
         return future
 
     async def acquire(self) -> apsw.Connection:
@@ -312,9 +317,10 @@ class Writer:
 
     def _next_group(self) -> None:
         self._answer_questions()
-        if self._owner_waits is not None and not self._waiting:
+        while self._waiting and len(self._group) < _LARGEST_GROUP:
+            entry = self._waiting.popleft()
+            if not entry.future.done():
+                self._run(entry)
+        if self._owner_waits is not None and not self._is_open and not self._owner_waits.done():
             self._is_owned = True
             self._owner_waits.set_result(None)
-            return
-        while self._waiting and len(self._group) < _LARGEST_GROUP:
-            self._run(self._waiting.popleft())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -56,6 +57,7 @@ class Journeys(RuleBasedStateMachine):
         self.joins: Counter[int] = Counter()
         self.joined: set[tuple[int, int]] = set()
         self.quota = {1: QUOTA}
+        self.closes_at: dict[int, float] = {}
         self.kept: list[tuple[Sent, Answer]] = []
         self.keys = 0
 
@@ -67,18 +69,36 @@ class Journeys(RuleBasedStateMachine):
         self.keys += 1
         sent = (method, f"/api/v1/{address}", body, f"key{self.keys}", token)
         answer = self.send(sent)
+        return self.noted(sent, answer)
+
+    def noted(self, sent: Sent, answer: Answer) -> str:
         if answer.status < 300 or answer.status == 409:
             self.kept.append((sent, answer))
         return answer.problem or str(answer.status)
 
     def send(self, sent: Sent) -> Answer:
-        method, address, body, key, token = sent
-        answer: Answer = self.wait(self.lab.send(method, address, body, key=key, token=token))
+        answer: Answer = self.wait(self.sending(sent))
         return answer
 
-    @rule(who=WHO)
-    def create(self, who: int) -> None:
-        said = self.write("POST", "accounts", PEOPLE[who].account)
+    def sending(self, sent: Sent) -> Coroutine[Any, Any, Answer]:
+        method, address, body, key, token = sent
+        return self.lab.send(method, address, body, key=key, token=token)
+
+    def write_twice_at_once(self, method: str, address: str, body: Any, token: str = "") -> str:
+        """Send the same under one new key twice, the second while the first waits for its commit."""
+        self.keys += 1
+        sent = (method, f"/api/v1/{address}", body, f"key{self.keys}", token)
+        first, second = self.wait(self.both(sent))
+        assert (second.status, second.problem) == (409, "idempotency-key-in-flight")
+        return self.noted(sent, first)
+
+    async def both(self, sent: Sent) -> list[Answer]:
+        return await asyncio.gather(self.sending(sent), self.sending(sent))
+
+    @rule(who=WHO, is_sent_twice=st.booleans())
+    def create(self, who: int, is_sent_twice: bool) -> None:
+        write = self.write_twice_at_once if is_sent_twice else self.write
+        said = write("POST", "accounts", PEOPLE[who].account)
         assert said == ("email-in-use" if who in self.tokens else "201")
         if said == "201":
             email = PEOPLE[who].email
@@ -190,12 +210,13 @@ class Journeys(RuleBasedStateMachine):
         self.proven.add(who)
 
     @precondition(lambda self: self.tokens)
-    @rule(data=st.data())
-    def join(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), is_sent_twice=st.booleans())
+    def join(self, data: st.DataObject, is_sent_twice: bool) -> None:
         who = data.draw(st.sampled_from(sorted(self.tokens)))
         wave = data.draw(st.sampled_from(sorted(self.quota)))
-        said = self.write("POST", f"waves/{wave}/joins", {"declaration": True}, self.tokens[who])
-        if wave != max(self.quota):
+        write = self.write_twice_at_once if is_sent_twice else self.write
+        said = write("POST", f"waves/{wave}/joins", {"declaration": True}, self.tokens[who])
+        if wave != max(self.quota) or self.closes_at.get(wave, self.lab.time + 1) <= self.lab.time:
             assert said == "wave-closed"
         elif (wave, who) in self.joined:
             assert said == "already-joined"
@@ -208,11 +229,21 @@ class Journeys(RuleBasedStateMachine):
             self.joins[wave] += 1
             self.joined.add((wave, who))
 
-    @rule(quota=st.integers(0, 2))
-    def open_wave(self, quota: int) -> None:
-        answer = self.wait(self.lab.lab("POST", "waves", {"name": "Gelombang", "quota": quota}))
-        assert answer.json() == {"wave": max(self.quota) + 1}
-        self.quota[max(self.quota) + 1] = quota
+    @rule(quota=st.integers(0, 2), seconds=st.none() | st.integers(1, 20))
+    def open_wave(self, quota: int, seconds: int | None) -> None:
+        wave: dict[str, Any] = {"name": "Gelombang", "quota": quota}
+        number = max(self.quota) + 1
+        if seconds is not None:
+            self.closes_at[number] = self.lab.time + seconds
+            closes_at = datetime.datetime.fromtimestamp(self.closes_at[number], datetime.UTC)
+            wave["closes_at"] = closes_at.isoformat()
+        answer = self.wait(self.lab.lab("POST", "waves", wave))
+        assert answer.json() == {"wave": number}
+        self.quota[number] = quota
+
+    @rule(seconds=st.integers(1, 20))
+    def pass_time(self, seconds: int) -> None:
+        self.lab.time += seconds
 
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
