@@ -51,8 +51,8 @@ def _ends_of_unserved(history: History) -> Array:
 def growth(case: Case) -> Estimate:
     """Return d over the hold: the slope of B over batch means, divided by the offered rate.
 
-    The line's own error is that of this hold. Of few arrivals a handful may fail by chance in any other, so the lower
-    bound, which accuses, is not above that of a share of as many independent arrivals (Clopper–Pearson).
+    The line's own error is that of this hold. Of few arrivals a handful may fail by chance in any other, or none may
+    here, so neither bound is tighter than that of a share of as many independent arrivals (Clopper–Pearson).
     """
     window = case.window
     arrivals = int(np.count_nonzero(case.judged & case.history.is_recorded))
@@ -66,9 +66,11 @@ def growth(case: Case) -> Estimate:
     slope = trend(middles, means, case.alpha)
     share = slope.value / offered
     never_served = min(max(share, 0.0), 1.0) * arrivals
-    by_chance = beta_quantile(case.alpha, never_served, arrivals - never_served + 1) if never_served else 0.0
-    low = min(slope.low / offered, by_chance)
-    return Estimate(share, low, slope.high / offered, slope.n, slope.n_effective)
+    served = arrivals - never_served
+    fewest = beta_quantile(case.alpha, never_served, served + 1) if never_served else 0.0
+    most = beta_quantile(1 - case.alpha, never_served + 1, served) if served else 1.0
+    low, high = min(slope.low / offered, fewest), max(slope.high / offered, most)
+    return Estimate(share, low, high, slope.n, slope.n_effective)
 
 
 def owed(case: Case) -> float:

@@ -126,7 +126,7 @@ class Integrity:
     reasons: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     undersold: int = 0
-    is_whole: bool = True  # all that is stored was looked through; otherwise a count of none says nothing
+    is_whole: bool = True  # all that is stored was looked through; otherwise a count of what is stored is a least
 
 
 @dataclass(frozen=True)

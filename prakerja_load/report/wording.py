@@ -25,8 +25,13 @@ _IDENTITY = re.compile(r"(?<![0-9a-f])\d{16,}(?![0-9a-f])")  # a NIK or KK; digi
 
 
 def stored_text(count: int, *, is_whole: bool) -> str:
-    """Return how many writes were found in the store; of none "not known" unless all that is stored was looked at."""
-    return format_count(count) if count or is_whole else UNKNOWN
+    """Return how many writes were found in the store: "at least" so many where not all that is stored was looked at.
+
+    Of none there is nothing to say then but "not known".
+    """
+    if is_whole:
+        return format_count(count)
+    return f"at least {format_count(count)}" if count else UNKNOWN
 
 
 def time_text(seconds: Seconds) -> str:

@@ -39,7 +39,8 @@ def exactly(value: float) -> Estimate:
 def clean(count: int, *, is_verified: bool = True) -> Integrity:
     verdict = Verdict.SUSTAINED if is_verified else Verdict.INCONCLUSIVE
     reasons = () if is_verified else (f"{count} writes unverified: no export of what is stored",)
-    return Integrity(count, count, 0, 0, 0, 0, 0, 0, 0, 0, 0 if is_verified else count, 0, verdict, reasons)
+    unverified = 0 if is_verified else count
+    return Integrity(count, count, 0, 0, 0, 0, 0, 0, 0, 0, unverified, 0, verdict, reasons, is_whole=is_verified)
 
 
 class OracleTrial:

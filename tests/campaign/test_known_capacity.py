@@ -92,6 +92,7 @@ def test_the_knee_of_an_exponential_server_is_that_of_the_formula(
     assert interval["failed"] >= 0.95 * capacity
     # beyond the capacity times grow until they outlast the warm-up, and then no step is sound enough to show it
     assert saturation is None or saturation["value"] == pytest.approx(capacity, rel=4 * spread)
+    assert None not in (knee["flat_to"], knee["bent_from"])  # the search went far enough to see both of its ends
     assert knee["flat_to"] <= (1 + noise) * bend
     assert knee["bent_from"] >= (1 - noise) * bend
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gzip
 import itertools
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,7 +107,7 @@ def write_export(folder: Path, count: int, steps: int, first_person: int = 0) ->
 
 
 def write_table(path: Path, count: int, first_person: int, people: int) -> None:
-    """Write the people [0, people) and the run's own as another system's table; in CSV or Parquet by the name."""
+    """Write the people [0, people) and the run's own as another system's table; CSV, SQLite or Parquet by the name."""
     persons = itertools.chain(range(people), range(first_person, first_person + count))
     chunks = iter(lambda: list(itertools.islice(persons, _BLOCK)), [])
     if path.suffix == ".csv":
@@ -114,6 +116,14 @@ def write_table(path: Path, count: int, first_person: int, people: int) -> None:
             for rows in chunks:
                 file.writelines(f'{row["id"]},{row["citizen_id"]},"{row["name"]}",{row["email"]},{row["phone"]}\n'
                                 for row in map(_row, rows))  # fmt: skip
+        return
+    if path.suffix == ".sqlite":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE people (id INTEGER, citizen_id TEXT, name TEXT, email TEXT, phone TEXT)")
+            for rows in chunks:
+                inserted = "INSERT INTO people VALUES (:id, :citizen_id, :name, :email, :phone)"
+                connection.executemany(inserted, list(map(_row, rows)))
+            connection.commit()
         return
     import pyarrow as pa
     from pyarrow import parquet

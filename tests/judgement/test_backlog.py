@@ -152,6 +152,27 @@ def test_a_handful_that_fails_accuses_no_more_than_chance_allows(tmp_path: Path,
     assert wilson < growth(whole).low == pytest.approx(p, rel=0.1)
 
 
+@pytest.mark.parametrize("arrivals", [20, 250, 350])
+def test_that_nobody_failed_proves_no_more_than_so_many_arrivals_can(tmp_path: Path, arrivals: int) -> None:
+    whole = case_of(Ramp(), tmp_path)
+    window = Window(whole.window.start, float(np.sort(whole.history.intended[whole.judged])[arrivals]))
+    judged = whole.judged & window.contains(whole.history.intended)
+    few: Any = SimpleNamespace(history=whole.history, window=window, judged=judged, alpha=whole.alpha)
+
+    high = growth(few).high
+
+    assert judged.sum() == arrivals
+    assert high >= (1 - 0.05 ** (1 / arrivals)) * (1 - 1e-9)  # what no failure in n trials leaves open
+    assert (high > 0.01) or arrivals == 350  # below 299 arrivals the default limit of 1 % is out of reach
+
+
+def test_a_system_that_serves_nobody_may_fall_behind_by_everybody(tmp_path: Path) -> None:
+    ramp = Ramp()
+    ramp.fail(1, slice(0, None), Outcome.ERROR, 0.0)
+
+    assert growth(case_of(ramp, tmp_path)).high >= 1.0
+
+
 def test_no_arrival_has_no_growth(tmp_path: Path) -> None:
     estimate = growth(case_of(Ramp(unrecorded=slice(0, None)), tmp_path))
 

@@ -44,7 +44,8 @@ def ramp(*findings: Finding, integrity: Verdict = GOOD, **verdicts: Verdict) -> 
         objective("success of step 5 identity", "success", "ratio", verdicts.get("success", GOOD)),
         objective("backlog growth", "backlog", "ratio", verdicts.get("backlog", GOOD)),
     )
-    found = Integrity(9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, integrity, ("2 writes (lost)",) if integrity is BAD else ())
+    harm = ("2 writes (lost)",) if integrity is BAD else ()
+    found = Integrity(9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, integrity, harm, is_whole=True)
     verdict, reasons = combine((Finding("data", "flattering", True, "", ""), *findings), objectives, found)
     return RampJudgement(
         number=1,

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,23 +18,36 @@ SECONDS = 60.0
 MEGABYTES = 500
 
 
-def reconciled(*arguments: str | Path) -> tuple[int, str, float, float]:
-    """Run the command on one core; return its exit code, output, seconds of CPU and peak memory in MB."""
+@dataclass(frozen=True)
+class Spent:
+    """What a command took of one core."""
+
+    cpu: float  # seconds
+    wall: float  # seconds from the start to the end of the process
+    megabytes: float
+
+
+def reconciled(*arguments: str | Path) -> tuple[int, str, Spent]:
+    """Run the command on one core; return its exit code, its output and what it took."""
     core = str(min(os.sched_getaffinity(0)))
     command = ["taskset", "-c", core, sys.executable, "-m", "prakerja_load", "reconcile", *map(str, arguments)]
+    began = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = process.stdout.read()
     process.stdout.close()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, said, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    spent = Spent(usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024)
+    return process.returncode, said, spent
 
 
-def hold_limits(name: str, seconds: float, megabytes: float) -> None:
-    print(f"{name}: {seconds:.1f} s of CPU, {megabytes:.0f} MB at most")  # noqa: T201
-    assert seconds <= SECONDS
-    assert megabytes < MEGABYTES
+def hold_limits(name: str, spent: Spent) -> None:
+    """Hold the limits, the time by the wall included: it needs a core with nothing else to do."""
+    print(f"{name}: {spent.cpu:.1f} s of CPU, {spent.wall:.1f} s, {spent.megabytes:.0f} MB at most")  # noqa: T201
+    assert spent.cpu <= SECONDS
+    assert spent.wall <= SECONDS
+    assert spent.megabytes < MEGABYTES
 
 
 @pytest.mark.slow
@@ -43,27 +57,28 @@ def test_the_registrars_export_of_two_million_rows(tmp_path: Path) -> None:
     count = ROWS // steps
     assert write_export(write_run(tmp_path / "run", count, steps), count, steps) == ROWS
 
-    code, said, seconds, megabytes = reconciled(tmp_path / "run")
+    code, said, spent = reconciled(tmp_path / "run")
 
     assert code == 0, said
     assert "2 000 000 of 2 000 000 acknowledged writes verified" in said
-    hold_limits("registrar's export", seconds, megabytes)
+    hold_limits("registrar's export", spent)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "sqlite"])
 def test_another_systems_table_of_two_million_rows(kind: str, tmp_path: Path) -> None:
     count, before = ROWS - 500_000, 500_000
     write_run(tmp_path / "run", count, 1, first_person=before)
-    write_table(tmp_path / f"table.{kind}", count, before, before)
+    path = tmp_path / f"table.{kind}"
+    write_table(path, count, before, before)
 
     columns = [part for pair in ("nik=citizen_id", "full_name=name", "phone=phone") for part in ("--column", pair)]
-    table = ["--stored", tmp_path / f"table.{kind}", "--key", "email", *columns]
-    started = time.monotonic()
-    code, said, seconds, megabytes = reconciled(tmp_path / "run", *table)
+    query = ["--sql", f"sqlite:///{path}", "--query", "SELECT * FROM people"]
+    source = query if kind == "sqlite" else ["--stored", path]
+    code, said, spent = reconciled(tmp_path / "run", *source, "--key", "email", *columns)
 
     assert code == 0, said
     assert "1 500 000 of 1 500 000 acknowledged writes verified" in said
     assert "500 000 rows of people who were stored before the run" in said
-    hold_limits(f"{kind}, {time.monotonic() - started:.0f} s in all", seconds, megabytes)
+    hold_limits(kind, spent)

@@ -10,17 +10,20 @@ swapped and the tests that run the changed statement are run, likely ones first,
 of them, measured without a mutant, have passed. A mutant that only a test beyond the budget, or a test that starts
 another process, would notice counts as a survivor, never the other way round; a test that has killed is run once
 more without a mutant, and is not asked again if it fails there too. A fork that takes many times the time of its tests
-is killed, and so is the mutant. Words for people (strings with a space in them) are not mutated.
+is stopped, and so is the mutant, unless the same tests take as long without it: then it counts as a survivor. Words for
+people (strings with a space in them) are not mutated.
 
-Each mutant's fate is a line of `mutants/fates.jsonl`; a run goes on where the last one ended, until the source changes.
-Fails when less than `--least` of the mutants are killed. Survivors that `SURVIVORS.md` does not list are told, and so
-are those that it lists and a test kills.
+Each mutant's fate is a line of `mutants/fates.jsonl`; a run goes on where the last one ended, until the source changes,
+or, of a mutant that was killed, the test that killed it. Fails when less than `--least` of the mutants are killed;
+without `--only` also when the lower end of the interval is below that, when a module has no mutant run, and when
+`SURVIVORS.md` does not list a survivor. Those that it lists and a test kills are told.
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -38,7 +41,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import pytest  # noqa: E402
 from forks import Measured, Reach, Runner, choose_tests, hush, spread, swap_in  # noqa: E402
 from mutants import Mutant, mutants_of, uses_of_constants  # noqa: E402
-from tally import known_survivors, table  # noqa: E402
+from tally import DEAD, known_survivors, table  # noqa: E402
 
 ROOMS = ("judgement", "evidence")
 FOLDERS = [ROOT / "prakerja_load" / room for room in ROOMS]
@@ -64,6 +67,30 @@ def is_module_of(module: str, pattern: str) -> bool:
 def key_of(mutant: Mutant) -> str:
     """Return what names a mutant until its function changes."""
     return hashlib.sha256(f"{mutant.name}\n{mutant.source}".encode()).hexdigest()[:16]
+
+
+@functools.cache
+def digest_of_tests(*files: str) -> str:
+    """Return what names these files of tests, all there are where none is named, and the helpers of all."""
+    paths = sorted(path for room in ROOMS for path in (ROOT / "tests" / room).glob("*.py"))
+    kept = [each for each in paths if not files or each.name[:5] != "test_" or str(each.relative_to(ROOT)) in files]
+    return hashlib.sha256(b"".join(each.read_bytes() for each in kept)).hexdigest()[:16]
+
+
+def killers_of(fate: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the file of the test that killed a mutant; nothing where any test may have been what never ended."""
+    return (str(fate["by"]).partition("::")[0],) if "by" in fate else ()
+
+
+def is_current(fate: Mapping[str, Any]) -> bool:
+    """Say whether a fate still stands: what killed a mutant may have been changed since, and kill no more."""
+    return fate["fate"] not in DEAD or fate.get("killers") == digest_of_tests(*killers_of(fate))
+
+
+def known_fates() -> dict[str, dict[str, Any]]:
+    """Return the last fate of every mutant, by its key, where it still stands."""
+    last = {line["key"]: line for line in told(FATES)}
+    return {key: line for key, line in last.items() if is_current(line)}
 
 
 def chosen(mutants: Sequence[Mutant], only: Sequence[str], sample: int, seed: int) -> list[Mutant]:
@@ -148,6 +175,8 @@ def fate_of(
             reach.fixtures[each].seconds for each in {shared for test in tests for shared in reach.needs[test]}
         )
         outcome = runner.run(tests, lambda: swap_in(mutant, path, runner.functions), seconds)
+        if outcome == "stopped" and runner.run(tests, lambda: None, seconds) != "passed":
+            return {"fate": "survived", "tests": len(tests), "control": "stopped or failed without the mutant, too"}
         if outcome in ("passed", "invalid", "stopped"):
             return {"fate": "survived" if outcome == "passed" else outcome, "tests": len(tests)}
         if outcome not in trusted:
@@ -160,7 +189,7 @@ def fate_of(
 
 def run(mutants: Sequence[Mutant], jobs: int, budget: float, is_again: bool) -> int:
     """Find the fate of the mutants that have none yet; return pytest's exit code."""
-    known = {line["key"]: line["fate"] for line in told(FATES)}
+    known = {key: line["fate"] for key, line in known_fates().items()}
     wanted = ("survived", "unreached") if is_again else (None,)
     left = [each for each in mutants if known.get(key_of(each)) in wanted]
 
@@ -176,6 +205,8 @@ def run(mutants: Sequence[Mutant], jobs: int, budget: float, is_again: bool) -> 
             began = time.monotonic()
             fate = fate_of(each, runner, reach, budget, trusted, kills[each.module])
             spent = round(time.monotonic() - began, 2)
+            if fate["fate"] in DEAD:
+                fate["killers"] = digest_of_tests(*killers_of(fate))
             tell(FATES, {"key": key_of(each), "module": each.module, "mutant": each.name, **fate, "seconds": spent})
 
     if not left:
@@ -205,9 +236,10 @@ def main() -> int:
     some = chosen(mutants, only, asked.sample, asked.seed)
     if not asked.table and (code := run(some, asked.jobs, asked.budget, asked.again)):
         return code
-    fates = {line["key"]: line for line in told(FATES)}
+    fates = known_fates()
     known = known_survivors(Path(__file__).with_name("SURVIVORS.md"))
-    return table([(each.module, each.name, fates.get(key_of(each), {})) for each in mutants], known, asked.least)
+    rows = [(each.module, each.name, fates.get(key_of(each), {})) for each in mutants]
+    return table(rows, known, asked.least, is_whole=asked.only is None)
 
 
 if __name__ == "__main__":

@@ -46,8 +46,18 @@ def overall(counts: Sequence[Counter[str]]) -> tuple[float, float]:
     return sum(weight * share for weight, share in zip(weights, shares, strict=True)), Z * math.sqrt(variance)
 
 
-def table(fates: Sequence[tuple[str, str, Mapping[str, object]]], known: Mapping[str, str], least: float) -> int:
-    """Print the table of (module, mutant, fate); return 1 where too few are killed."""
+def table(
+    fates: Sequence[tuple[str, str, Mapping[str, object]]],
+    known: Mapping[str, str],
+    least: float,
+    *,
+    is_whole: bool = False,
+) -> int:
+    """Print the table of (module, mutant, fate); return 1 where too few are killed.
+
+    Of all modules together, `is_whole`, that is so as well where chance alone may have killed enough, where a module
+    has no mutant run, and where a survivor is not listed.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for module, _, fate in fates:
         counts[module][str(fate.get("fate", "left"))] += 1
@@ -60,7 +70,12 @@ def table(fates: Sequence[tuple[str, str, Mapping[str, object]]], known: Mapping
     sys.stdout.writelines(f"survives: {name}{'' if name in known else ' (not listed)'}\n" for name in survivors)
     stale = [name for _, name, fate in fates if fate.get("fate") in DEAD and name in known]
     sys.stdout.writelines(f"is killed, and can be taken from the list: {name}\n" for name in stale)
-    return 1 if share < least else 0
+    if not is_whole:
+        return 1 if share < least else 0
+    unlisted = [name for name in survivors if name not in known]
+    untried = [module for module, each in sorted(counts.items()) if _size(each) and not _run(each)]
+    sys.stdout.writelines(f"no mutant was run: {module}\n" for module in untried)
+    return 1 if share - half < least or unlisted or untried else 0
 
 
 def _killed(fates: Counter[str]) -> int:
@@ -80,4 +95,5 @@ def _row(fates: Counter[str]) -> str:
     low, high = wilson(killed, run)
     share = f"{killed / run:6.1%}" if run else "     –"
     interval = "" if run == size else f" [{low:.0%}, {high:.0%}]"
-    return f"{size:6} mutants {run:6} run {killed:6} killed {run - killed:5} survived {share}{interval}"
+    stopped = f", {fates['stopped']} of the killed stopped" if fates["stopped"] else ""
+    return f"{size:6} mutants {run:6} run {killed:6} killed {run - killed:5} survived {share}{interval}{stopped}"

@@ -12,7 +12,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import mutate
 import pytest
 from forks import Measured, Reach, choose_tests, functions_by_place, swap_in
 from mutants import Mutant, statement_lines, uses_of_constants, without_decorators
@@ -200,3 +202,96 @@ def test_too_few_killed_fails_and_a_listed_one_that_is_killed_is_told(
     assert f"{survived + (listed == 'survived'):5} survived" in told
     assert ("can be taken from the list: judgement.window.f: a | b" in told) is (listed == "killed")
     assert ("survives: judgement.window.f: a | b → a & b\n" in told) is (listed == "survived")
+
+
+def of_all(*rows: tuple[str, str]) -> list[tuple[str, str, dict[str, object]]]:
+    return [(module, f"{module}.f: {number}", {"fate": fate}) for number, (module, fate) in enumerate(rows)]
+
+
+KILLED = [("judgement.window", "killed")] * 99
+
+
+@pytest.mark.parametrize(
+    ("others", "code", "told"),
+    [
+        ([("judgement.window", "stopped")], 0, "1 of the killed stopped"),
+        ([("judgement.window", "survived")], 1, "judgement.window.f: 99 (not listed)"),
+        ([("judgement.tails", "left")], 1, "no mutant was run: judgement.tails"),
+        ([("judgement.tails", "invalid")], 0, "0 mutants"),  # a module without a mutant needs none
+        ([("judgement.tails", "killed"), ("judgement.tails", "survived"), *[("judgement.tails", "left")] * 98], 1, "±"),
+    ],
+)
+def test_of_all_modules_none_is_left_out_and_chance_is_not_what_killed_enough(
+    others: list[tuple[str, str]], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert table(of_all(*KILLED, *others), {}, 0.6, is_whole=True) == code
+    assert told in capsys.readouterr().out
+    assert table(of_all(*KILLED, *others), {}, 0.6) == 0
+
+
+def test_the_lower_end_of_the_interval_must_be_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    """18 of 20 drawn from 1 000: 90 % ± 13 %, which is no 85 %."""
+    rows = of_all(*[("judgement.tails", "killed")] * 18, *[("judgement.tails", "survived")] * 2)
+    rows += of_all(*[("judgement.tails", "left")] * 980)
+    listed = {name: "borne" for _, name, fate in rows if fate["fate"] == "survived"}
+
+    assert table(rows, listed, 0.85, is_whole=True) == 1
+    assert "90.0% ± 13.0%" in capsys.readouterr().out
+    assert table(rows, listed, 0.75, is_whole=True) == 0
+
+
+@pytest.fixture
+def tests_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of tests of judgement which mutants are killed by."""
+    folder = tmp_path / "tests/judgement"
+    folder.mkdir(parents=True)
+    for name in ("test_a.py", "test_b.py", "helper.py"):
+        (folder / name).write_text(name)
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setattr(mutate, "FATES", tmp_path / "fates.jsonl")
+    mutate.digest_of_tests.cache_clear()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"), [("test_a.py", "bu"), ("test_b.py", "au"), ("helper.py", "u"), ("", "absu")]
+)
+def test_a_kill_stands_until_the_test_that_killed_is_changed(tests_of: Path, changed: str, left: str) -> None:
+    for key, fate in (("a", "killed"), ("b", "killed"), ("s", "stopped"), ("u", "survived")):
+        line = {"key": key, "fate": fate} | ({"by": f"tests/judgement/test_{key}.py::x"} if fate == "killed" else {})
+        mutate.tell(mutate.FATES, line | {"killers": mutate.digest_of_tests(*mutate.killers_of(line))})
+    if changed:
+        (tests_of / changed).write_text("otherwise")
+    mutate.digest_of_tests.cache_clear()
+
+    assert set(mutate.known_fates()) == set(left)
+
+
+def test_a_kill_that_does_not_say_by_what_is_asked_again(tests_of: Path) -> None:
+    mutate.tell(mutate.FATES, {"key": "a", "fate": "survived"})
+    mutate.tell(mutate.FATES, {"key": "a", "fate": "killed", "by": "tests/judgement/test_a.py::x"})
+
+    assert mutate.known_fates() == {}
+
+
+class Answering:
+    """A runner that answers what it is told to, one run after the other."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.items = {"tests/judgement/test_window.py::a": None}
+        self.functions: dict[tuple[str, str, int], list[Any]] = {}
+
+    def run(self, *_: object) -> str:
+        return self.answers.pop(0)
+
+
+@pytest.mark.parametrize(("control", "fate"), [("passed", "stopped"), ("stopped", "survived"), ("x::y", "survived")])
+def test_a_mutant_is_stopped_only_where_its_tests_end_without_it(control: str, fate: str) -> None:
+    runner: Any = Answering("stopped", control)
+    mutant = Mutant("judgement.window", "LIMIT", "", "", 0, frozenset({("a.py", 1)}))
+
+    found = mutate.fate_of(mutant, runner, measured(window__a=(1.0, 1, False)), 10.0, {}, Counter())
+
+    assert found["fate"] == fate
+    assert runner.answers == []

@@ -114,7 +114,7 @@ def test_the_four_counts_show_the_distance_to_the_one_before(report: Report) -> 
     [
         (True, 0, ("0", "9 fewer")),
         (False, 0, ("not known", "")),  # nobody counted what is stored
-        (False, 4, ("4", "5 fewer")),  # an export that was cut off
+        (False, 4, ("at least 4", "5 fewer")),  # an export that was cut off
     ],
 )
 def test_a_count_of_none_is_shown_only_where_it_was_counted(
