@@ -36,7 +36,7 @@ from prakerja_load.driver.assignment import Assignment, load
 from prakerja_load.driver.build import this_build
 from prakerja_load.driver.conductor import Conductor
 from prakerja_load.driver.consent import watch_consent
-from prakerja_load.driver.gauge import Vitals
+from prakerja_load.driver.gauge import VitalLog, Vitals
 from prakerja_load.driver.message import KIND, Order, pack
 from prakerja_load.driver.roster import Elsewhere
 from prakerja_load.driver.telling import say
@@ -49,7 +49,6 @@ from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
 TICK: Seconds = 0.1
 LOOPBACK = "127.0.0.1"
 _LINGER = 1000  # milliseconds for the last messages to leave
-_MOST_VITALS = 7200
 
 
 class Master(MasterRunner):
@@ -96,7 +95,7 @@ class Controller:
         )
         self._vitals = Vitals()
         self._vitals.watch_garbage()
-        self._seconds: list[dict[str, float]] = []
+        self._seconds = VitalLog()
         self._looked: Nanoseconds | None = None  # at the clock, in the loop that leads
         self._lag: Nanoseconds = 0  # the worst of this second
         self._signals = 0
@@ -150,10 +149,7 @@ class Controller:
         cpu, pause, rss = self._vitals.read()
         lag, self._lag = self._lag / SECOND_NS, 0
         if self._conductor.epoch is not None:
-            at = self._conductor.elapsed
-            self._seconds.append({"at": at, "cpu": cpu, "loop_lag": lag, "gc_pause": pause, "rss": rss})
-        if len(self._seconds) > _MOST_VITALS:
-            del self._seconds[::2]
+            self._seconds.add(self._conductor.elapsed, cpu, lag, pause, rss)
         say("progress", **msgspec.to_builtins(self._watch.look(self._conductor, time.perf_counter_ns())))
 
     def _hear(self, msg: Message, **_: Any) -> None:
@@ -196,7 +192,7 @@ class Controller:
         record["foreign_messages"] += self._runner.refused
         # what Locust's own messaging brought, counted independently of the totals that the workers acknowledge
         record["merged_samples"] = self._environment.stats.total.num_requests
-        record["vitals"] = self._seconds
+        record["vitals"] = self._seconds.records()
         if self._archive is not None:
             self._archive.close()
             record["damaged_parcels"] = self._archive.damaged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,31 @@ class Vitals:
             self._collecting_since = now
         else:
             self._longest_pause = max(self._longest_pause, now - self._collecting_since)
+
+
+class VitalLog:
+    """The vitals of a process second by second, none left out: 40 bytes each, 17 MB for the longest opening of all."""
+
+    def __init__(self) -> None:
+        self._values = array("d")  # five a second, in the order of `add`
+
+    def add(self, at: Nanoseconds, cpu: float, loop_lag: Seconds, gc_pause: Seconds, rss: int) -> None:
+        """Take down the second that ended at `at`."""
+        self._values.extend((at, cpu, loop_lag, gc_pause, rss))
+
+    def records(self) -> list[dict[str, float]]:
+        """Return one record a second, times to the microsecond, as controller.json holds them."""
+        values = iter(self._values)
+        return [
+            {
+                "at": int(at),
+                "cpu": round(cpu, 4),
+                "loop_lag": round(loop_lag, 6),
+                "gc_pause": round(gc_pause, 6),
+                "rss": int(rss),
+            }
+            for at, cpu, loop_lag, gc_pause, rss in zip(*[values] * 5, strict=True)
+        ]
 
 
 def resident() -> int:

@@ -261,6 +261,8 @@ class Offering:
         if self._last_probe is not None:
             self._lag = max(self._lag, now - self._last_probe - _PROBE)
             self._is_awake(now)
+            if self._ended.done():  # it stood still with nobody under way: that was the end
+                return
         self._last_probe = now
         self._agenda.at(now + _PROBE, self._probe)
 

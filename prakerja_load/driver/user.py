@@ -117,7 +117,7 @@ class Stock:
         if lead is not None:
             lead.halt(drain)
             self._look()
-            if self._environment.process_exit_code is None:
+            if self._environment.process_exit_code is None and not self._hides_failures:
                 self._environment.process_exit_code = lead.exit_code
         if share is not None:
             share.halt(drain)
@@ -134,6 +134,14 @@ class Stock:
         """
         if isinstance(self._runner, WorkerRunner) and self._plays_all:
             self._environment.stop_timeout = 0
+
+    @property
+    def _hides_failures(self) -> bool:
+        """Tell whether a load that was begun is to end with 0 whatever became of it.
+
+        Who gives --exit-code-on-error 0 runs Locust under something that starts a failed process again: a second load.
+        """
+        return getattr(self._environment.parsed_options, "exit_code_on_error", 1) == 0
 
     @property
     def _plays_all(self) -> bool:

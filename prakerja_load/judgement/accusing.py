@@ -52,16 +52,19 @@ def keeps_pace(case: Case) -> Seen:
 
 @BOOK.rule(
     "vitals",
-    allowed="every worker's vitals for 90 % of the judged seconds",
+    allowed="every worker's and the controller's vitals for 90 % of the judged seconds",
     reason="a generator that cannot tell how it was may have been starved",
     advice="add workers, or move the generator to another machine",
 )
 def shows_vitals(case: Case) -> Seen:
-    """Check that each worker wrote down its health."""
-    needed = SEEN_SECONDS * case.window.length - 1
-    seen = {worker: _in_window(vitals, case.window).size for worker, vitals in case.evidence.vitals.items()}
-    fewest = min(seen.values(), default=0)
-    return Seen(len(seen) >= max(1, case.evidence.ramp.workers) and fewest >= needed, f"{fewest} s at least")
+    """Check that each worker, and a controller that left a record, wrote down their health."""
+    window, seen = case.window, [_in_window(vitals, case.window).size for vitals in case.evidence.vitals.values()]
+    fewest, own = min(seen, default=0), len(_own_vitals(case))
+    # of a ramp that was cut off, only the last part's controller leaves its record
+    since = max((window.start, *case.evidence.cut_at))
+    is_led = case.evidence.controller is None or own >= SEEN_SECONDS * (window.stop - since) - 1
+    is_played = len(seen) >= max(1, case.evidence.ramp.workers) and fewest >= SEEN_SECONDS * window.length - 1
+    return Seen(is_played and is_led, f"{fewest} s at least of each worker, {own} s of the controller")
 
 
 @BOOK.rule(
@@ -73,7 +76,7 @@ def shows_vitals(case: Case) -> Seen:
 def has_cpu_to_spare(case: Case) -> Seen:
     """Check that no generator process was near the end of its core in any 10 s."""
     shares = [_busiest(_in_window(vitals, case.window)["cpu"]) for vitals in case.evidence.vitals.values()]
-    own = [float(vital["cpu"]) for vital in case.controller.get("vitals") or () if _is_inside(vital, case.window)]
+    own = [float(vital["cpu"]) for vital in _own_vitals(case)]
     busiest = max([*shares, _busiest(np.array(own))], default=0.0)
     return Seen(busiest <= CPU_LIMIT, f"at most {format_share(busiest)} over {CPU_SECONDS} s")
 
@@ -201,8 +204,11 @@ def _in_window(vitals: Records, window: Window) -> Records:
     return vitals[window.contains(vitals["at"] / SECOND_NS - 0.5)]
 
 
-def _is_inside(vital: Mapping[str, Any], window: Window) -> bool:
-    return window.start <= float(vital.get("at", -1)) / SECOND_NS - 0.5 < window.stop
+def _own_vitals(case: Case) -> list[Mapping[str, Any]]:
+    """Return the controller's vitals of the judged seconds."""
+    window = case.window
+    vitals = case.controller.get("vitals") or ()
+    return [vital for vital in vitals if window.start <= float(vital.get("at", -1)) / SECOND_NS - 0.5 < window.stop]
 
 
 def _busiest(shares: Array) -> float:
@@ -220,8 +226,7 @@ def _lost_time(case: Case, name: str) -> Seen:
     for vitals in case.evidence.vitals.values():
         delays = _in_window(vitals, case.window)[name]
         lost = max(lost, float(delays[delays > limit].sum()) / case.window.length)
-    seconds = [vital for vital in case.controller.get("vitals") or () if _is_inside(vital, case.window)]
-    own = np.array([float(vital.get(name, 0.0)) for vital in seconds])
+    own = np.array([float(vital.get(name, 0.0)) for vital in _own_vitals(case)])
     lost = max(lost, float(own[own > max(limit, CONTROLLER_DELAY)].sum()) / case.window.length)
     return Seen(lost <= LOST_TIME, f"{format_share(lost)} of the time in delays above {format_duration(limit)}")
 

@@ -123,7 +123,10 @@ def resumed(evidence: RampEvidence) -> str:
     before, anew = evidence.carried.get("arrivals", 0), evidence.replayed
     begun = int(np.count_nonzero(anew < evidence.ramp.count))
     told = f"{', then '.join(cuts)}; {format_count(before)} arrivals before, at most {format_count(begun)} begun anew"
-    return f"{told}{_kept_waiting(evidence)}"
+    # whoever is played again may have stored the right NIK before, so that nobody there gives a wrong one first
+    is_meant_to = bool(evidence.ramp.journey.get("nik_typo"))
+    unplayed = "; registrants of the resumed part mistype no NIK" if is_meant_to else ""
+    return f"{told}{_kept_waiting(evidence)}{unplayed}"
 
 
 def _kept_waiting(evidence: RampEvidence) -> str:

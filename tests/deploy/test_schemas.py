@@ -1,7 +1,7 @@
 """What lies in deploy/ against published schemas: of Kubernetes' own types, of compose files, of the operators' CRDs.
 
 None of them is asked over the network: lightkube carries the types, check-jsonschema the schema of compose files, and
-schemas/ the fields of the two LocustTests.
+schemas/ tells in our own words every field that the two operators publish for a LocustTest.
 """
 
 from __future__ import annotations
@@ -127,15 +127,35 @@ def test_a_locust_test_is_one_that_its_operator_takes(version: str) -> None:
         ("locust.io/v1", "spec.workers", 0, "minimum"),
         ("locust.io/v1", "spec.env.0.valueFrom", {}, "valueFrom"),
         ("locust.io/v1", "spec.args", ["--headless"], "is not of type 'string'"),
+        ("locust.io/v1", "spec.imagePullPolicy", "Sometimes", "is not one of"),
+        ("locust.io/v1", "spec.locustfile.content", "import locust", "is valid under each of"),
+        ("locust.io/v1", "spec.volumes", [], "volumes"),
         ("locust.io/v2", "spec.worker.replicas", 501, "maximum"),
         ("locust.io/v2", "spec.args", "--headless", "args"),
         ("locust.io/v2", "spec.volumes.0.configmap", {}, "has a field that Volume has not"),
         ("locust.io/v2", "spec.security.podSecurityContext.runAsUser", "root", "$.runAsUser"),
+        ("locust.io/v2", "spec.master.autoquit.timeout", -1, "minimum"),
+        ("locust.io/v2", "spec.scheduling", {"tolerations": [{"keys": "x"}]}, "has a field that Toleration has not"),
     ],
 )
 def test_a_locust_test_with_a_mistake_is_refused(version: str, place: str, value: Any, said: str) -> None:
     (against,) = refused_by_operator(changed(TESTS[version], place, value))
     assert said in against
+
+
+@pytest.mark.parametrize(
+    ("version", "place", "value"),
+    [
+        ("locust.io/v1", "spec.metrics", {"intervalSeconds": 10}),
+        ("locust.io/v1", "spec.master.labels", {"team": "registration"}),
+        ("locust.io/v1", "spec.locustfile", {"content": "import locust"}),
+        ("locust.io/v2", "spec.master.autoquit.timeout", 0),
+        ("locust.io/v2", "spec.scheduling", {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}]}),
+        ("locust.io/v2", "spec.env.secretRefs", [{"name": "prakerja-load", "prefix": "PRAKERJA_"}]),
+    ],
+)
+def test_what_the_operator_takes_and_we_do_not_use_is_known(version: str, place: str, value: Any) -> None:
+    assert refused_by_operator(changed(TESTS[version], place, value)) == []
 
 
 def command_lines() -> list[list[str]]:

@@ -28,14 +28,30 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 
 
 def reason_against() -> str:
-    """Return why namespaces cannot be made here, empty when they can."""
-    if shutil.which("ip") is None or shutil.which("tc") is None:
-        return "iproute2 is not installed"
-    tried = subprocess.run(["ip", "netns", "add", "plprobe"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        return f"network namespaces cannot be made: {tried.stderr.strip()}"
-    subprocess.run(["ip", "netns", "del", "plprobe"], check=True)
+    """Return why hosts, whose clocks differ, cannot be made of namespaces here; empty when they can."""
+    missing = [tool for tool in ("ip", "tc", "unshare") if shutil.which(tool) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    host = Host(f"plprobe{os.getpid()}")
+    if refusal := _refusal("ip", "netns", "add", host.name):
+        return f"network namespaces cannot be made: {refusal}"
+    try:
+        if refusal := _refusal(*host.command("ip", "link", "set", "lo", "up")):
+            return f"nothing can be set in a network namespace: {refusal}"
+        ports = "/proc/sys/net/ipv4/ip_local_port_range"
+        if refusal := _refusal(*host.command("sh", "-c", f'echo "$(cat {ports})" > {ports}')):
+            return f"a network namespace cannot have ports of its own: {refusal}"
+        if refusal := _refusal(*host.command("true", monotonic=1)):
+            return f"time namespaces cannot be made: {refusal}"
+    finally:
+        subprocess.run(["ip", "netns", "del", host.name], check=True)
     return ""
+
+
+def _refusal(*command: str) -> str:
+    """Return what a command that fails says; empty when it does not."""
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (tried.stderr.strip() or f"exit code {tried.returncode}") if tried.returncode else ""
 
 
 def ip(*arguments: str) -> None:
@@ -87,7 +103,7 @@ def worker_address(number: int) -> str:
 
 
 def has_netem() -> bool:
-    host = Host("plprobe")
+    host = Host(f"plnetem{os.getpid()}")
     ip("netns", "add", host.name)
     try:
         host.ip("link", "set", "lo", "up")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.with_name("distribution")))  # hosts made of namespaces
 sys.path.insert(0, str(Path(__file__).parent))
 
 from ramp_rig import Launcher, Ramp

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prakerja_load.driver.gauge import Gauge, Vitals, resident
+from prakerja_load.driver.gauge import Gauge, VitalLog, Vitals, resident
+from prakerja_load.units import SECOND_NS
 
 
 def test_the_mean_is_weighted_by_time() -> None:
@@ -79,3 +80,14 @@ def test_pauses_are_watched_only_while_asked_for() -> None:
 
 def test_memory_is_told_in_bytes() -> None:
     assert 10_000_000 < resident() < 10_000_000_000
+
+
+def test_a_log_of_vitals_keeps_every_second_of_117_hours() -> None:
+    log, hours = VitalLog(), 117
+    for second in range(hours * 3600):
+        log.add(second * SECOND_NS + 7, 0.12345, 0.0012345 if second % 2 else 2.5, 0.0, 50_000_000)
+    records = log.records()
+
+    assert [record["at"] for record in records] == list(range(7, hours * 3600 * SECOND_NS, SECOND_NS))
+    assert records[1] == {"at": SECOND_NS + 7, "cpu": 0.1235, "loop_lag": 0.001234, "gc_pause": 0.0, "rss": 50_000_000}
+    assert sum(record["loop_lag"] == 2.5 for record in records) == hours * 1800

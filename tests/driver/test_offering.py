@@ -10,16 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from ramp_rig import make_assignment
+from still_loop import StillLoop
 from tiny_system import TinySystem
 
 from prakerja_load.applicants.profile import ApplicantProfile
 from prakerja_load.arrivals.curve import RateCurve
 from prakerja_load.arrivals.lease import Span
 from prakerja_load.driver import guard, offering
+from prakerja_load.driver.agenda import Agenda
 from prakerja_load.driver.client import Connection, Line
+from prakerja_load.driver.network import Link, Network
 from prakerja_load.driver.offer import make_offer, most_connections
 from prakerja_load.driver.offering import Offering
 from prakerja_load.driver.registrant import LiveRegistrant
@@ -252,6 +256,22 @@ def test_a_loop_that_stood_still_starts_nothing_more(
     assert played.arrivals["intended"].max() <= journey.stood_at - bench.epoch  # the rest may be others' by now
 
 
+def test_a_share_that_ends_because_its_loop_stood_still_is_over(
+    tmp_path: Path, tiny_system: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nobody under way, the look at the clock that notices it is the last thing that the share does."""
+    monkeypatch.setattr(offering, "STALL", 0.2)
+    bench = Bench(tmp_path, tiny_system().url, count=1)
+    while bench.offering.finished < 1:
+        time.sleep(0.005)
+    bench.offering._soon(lambda: time.sleep(0.5))
+    played = bench.end()
+
+    assert "stood still" in played.offering.reason
+    assert played.arrivals.size == 1
+    assert played.offering.standstill == 0
+
+
 def test_vitals_are_written_each_second(tmp_path: Path, tiny_system: Opener) -> None:
     bench = Bench(tmp_path, tiny_system(60.0).url, count=40)
     bench.offering.finish(2_100_000_000)
@@ -318,3 +338,45 @@ def test_a_script_that_does_not_say_how_it_ended_stops_the_load(tmp_path: Path, 
     played = Bench(tmp_path, tiny_system().url, Forgetful(), count=4000, curve=CROWD).end()
 
     assert "no Ending" in played.offering.reason
+
+
+def test_registrants_wait_for_their_own_networks(tmp_path: Path, tiny_system: Opener) -> None:
+    latency, fast = 0.05, 1e9
+    shares = [(0.5, fast, fast, latency), (0.5, fast, fast, 0.0)]
+    bench = Bench(tmp_path, tiny_system().url, count=200, curve=RateCurve.constant(200, 1.0), network=shares)
+    bench.offering.finish(10 * 10**9)
+    samples = bench.end().samples
+
+    still = StillLoop()
+    links = [(share, Link(down, up, latency)) for share, down, up, latency in shares]
+    network = Network(links, make_assignment("http://127.0.0.1:1").seed, Agenda(still, still.clock))  # type: ignore[arg-type]
+    is_far = np.array([network.link_of(index).latency > 0 for index in samples["index"].tolist()])
+    took = (samples["finished"] - samples["started"]) / 1e9
+    assert set(samples["outcome"].tolist()) == {Outcome.OK}
+    for step, trips in ((PAGE, 2), (WRITE, 1)):  # a new connection is shaken hands on first
+        of_step = samples["step"] == step.number
+        far, near = took[of_step & is_far], took[of_step & ~is_far]
+        assert min(far.size, near.size) > 50
+        assert far.min() >= trips * latency
+        assert np.median(far) - np.median(near) == pytest.approx(trips * latency, abs=0.002)
+
+
+class Reads(TwoSteps):
+    """Completes where the page can be read."""
+
+    def script(self, registrant: Registrant) -> Script:
+        answer = yield Request(PAGE, "GET", "/api/v1/waves/current")
+        return Ending.COMPLETED if msgspec.json.decode(answer.body) == {"wave": 1, "is_open": True} else Ending.FAILED
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_answers_come_packed_where_the_assignment_says_so(
+    tmp_path: Path, tiny_system: Opener, *, accepts: bool
+) -> None:
+    system = tiny_system()
+    bench = Bench(tmp_path, system.url, Reads(), accepts_gzip=accepts)
+    bench.offering.finish(10 * 10**9)
+    played = bench.end()
+
+    assert set(played.arrivals["ending"].tolist()) == {Ending.COMPLETED}
+    assert (system.served, system.packed) == (40, 40 if accepts else 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -25,6 +27,13 @@ from prakerja_load.journey.step import Ending, Outcome
 Begin = Callable[..., Ramp]
 PAST, FUTURE = "2020-01-01T00:00:00+07:00", "2999-01-01T00:00:00+07:00"
 LONG = RateCurve.constant(40, 60.0)
+
+
+def silence_of(reason: str) -> float:
+    """Return for how many seconds a worker was silent when its controller gave it up, by the controller's own words."""
+    said = re.fullmatch(r"no word for ([\d.]+) s", reason)
+    assert said is not None, reason
+    return float(said[1])
 
 
 class Finished:
@@ -141,14 +150,12 @@ class Bereft:
         third.man()
         for begun in (one, other, third):
             begun.controller.event(lambda said: said.get("started", 0) >= 40)
-        self.last_started = load_ramp(other.folder).arrivals["started"].max()
         victim.signal(signal.SIGKILL)
+        self.orphaned_at = time.perf_counter_ns() - json.loads((other.folder / "begun.json").read_text())["epoch_ns"]
         other.controller.signal(signal.SIGKILL)
         system.consent = None
         self.before_withdrawal = load_ramp(third.folder).arrivals["started"].max()
-        killed = time.monotonic()
         one.controller.event(lambda said: said.get("lost_workers") == 1)
-        self.seen_after = time.monotonic() - killed
         one.controller.signal(signal.SIGINT)
         one.controller.named("finished")
         self.controller_code, self.survivor_code = one.controller.join(), self.survivor.join()
@@ -166,9 +173,8 @@ def bereft(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Bereft:
 
 
 def test_a_killed_worker_is_lost_within_five_seconds(bereft: Bereft) -> None:
-    assert bereft.seen_after <= 5.0 + 1.0  # progress is told once a second
     assert [worker["state"] for worker in bereft.record["workers"]] == ["finished", "lost"]
-    assert "no word" in bereft.record["workers"][1]["reason"]
+    assert silence_of(bereft.record["workers"][1]["reason"]) <= 5.0
     assert (bereft.controller_code, bereft.survivor_code) == (0, 0)
 
 
@@ -193,7 +199,7 @@ def test_workers_without_their_controller_stop_within_five_seconds(bereft: Beref
     arrivals = bereft.orphaned.arrivals
 
     assert bereft.orphan_code == 4
-    assert arrivals["started"].max() - bereft.last_started <= 5_500_000_000
+    assert bereft.orphaned_at < arrivals["started"].max() <= bereft.orphaned_at + 5_000_000_000
     assert set(arrivals["ending"].tolist()) == {Ending.COMPLETED}
     assert bereft.orphaned.torn == ()
 
@@ -217,7 +223,6 @@ class Stopped:
         victim.signal(signal.SIGSTOP)
         stopped = time.perf_counter_ns()
         begun.controller.event(lambda said: said.get("lost_workers") == 1)
-        self.seen_after = (time.perf_counter_ns() - stopped) / 1e9
         victim.signal(signal.SIGCONT)
         self.code = victim.join(15.0)
         begun.controller.signal(signal.SIGINT)
@@ -237,10 +242,9 @@ def stopped(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Stopped:
 
 
 def test_a_worker_that_stands_still_is_lost_within_five_seconds_and_never_taken_back(stopped: Stopped) -> None:
-    assert stopped.seen_after <= 5.0 + 1.0  # progress is told once a second
     # a worker that did not finish forbids SUSTAINED (judgement/flattering.py)
     assert [worker["state"] for worker in stopped.record["workers"]] == ["finished", "lost"]
-    assert "no word" in stopped.record["workers"][1]["reason"]
+    assert silence_of(stopped.record["workers"][1]["reason"]) <= 5.0
     assert (stopped.code, stopped.other_codes) == (4, [0, 0])
 
 

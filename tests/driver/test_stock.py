@@ -38,10 +38,10 @@ sys.stdout.write(json.dumps([taken_over, lead.exit_code]))
 """
 
 
-def ran(program: str, task: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program that leads what an assignment says."""
+def ran(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", program, str(task)],
+        [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -89,3 +89,40 @@ def test_workers_that_do_not_come_are_a_failure_of_the_harness(
 
     assert (done.returncode, done.stdout) == (0, "4"), done.stderr
     assert "The load ended early: 0 of 2 workers came" in done.stderr
+
+
+STOPPED = """
+import sys
+from types import SimpleNamespace
+from locust.argument_parser import get_parser
+from locust.env import Environment
+from prakerja_load.driver.user import RegistrantUser, Stock
+
+class Somebody(RegistrantUser):
+    pass
+
+environment = Environment(user_classes=[Somebody], parsed_options=get_parser().parse_args(sys.argv[2:]))
+environment.create_local_runner()
+stock = Stock(environment)
+stock._lead = SimpleNamespace(halt=lambda drain: None, exit_code=int(sys.argv[1]))
+environment.events.test_stopping.fire(environment=environment)
+sys.stdout.write(repr(environment.process_exit_code))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "told"),
+    [
+        ("3", (), "3"),
+        ("3", ("--exit-code-on-error", "5"), "3"),
+        ("3", ("--exit-code-on-error", "0"), "None"),  # Locust's own way to say 0
+        ("4", ("--exit-code-on-error", "0"), "None"),
+    ],
+)
+def test_a_load_that_went_wrong_ends_with_its_code_unless_it_is_to_end_with_none(
+    code: str, options: tuple[str, ...], told: str
+) -> None:
+    """What starts a failed process again would offer the load a second time: it is told so by an explicit 0."""
+    done = ran(STOPPED, code, *options)
+
+    assert (done.returncode, done.stdout) == (0, told), done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import ssl
 import threading
@@ -52,6 +53,7 @@ class TinySystem:
         self.delay, self.tls = delay, tls
         self.consent: dict[str, Any] | None = None  # its authorisation file
         self.served = self.accepted = 0
+        self.packed = 0  # answers to requests that take them packed
         self.connections: set[Spoken] = set()
         self.url = ""
         self._loop = asyncio.new_event_loop()
@@ -113,9 +115,10 @@ class Spoken(asyncio.Protocol):
             body, self.buffer = rest[:length], rest[length:]
             method, path = head.split(b" ", 2)[:2]
             name = f"{method.decode()} {path.decode().partition('?')[0]}"
-            asyncio.get_running_loop().call_later(self.system.delay, self.answer, name, body)
+            takes_gzip = any(line.startswith(b"accept-encoding:") and b"gzip" in line for line in lines)
+            asyncio.get_running_loop().call_later(self.system.delay, self.answer, name, body, takes_gzip)
 
-    def answer(self, name: str, asked: bytes) -> None:
+    def answer(self, name: str, asked: bytes, takes_gzip: bool) -> None:
         status, value = ANSWERS.get(name, (404, {"type": "/problems/not-found"}))
         if (echo := ECHOED.get(name)) is not None:
             value = {**value, echo: json.loads(asked).get(echo, value[echo])}
@@ -123,7 +126,11 @@ class Spoken(asyncio.Protocol):
             value = {**value, "size": len(asked)}
         if name == "GET /.well-known/prakerja-load.json" and self.system.consent is not None:
             status, value = 200, self.system.consent
-        body = json.dumps(value).encode()
+        body, coding = json.dumps(value).encode(), b""
+        if takes_gzip:
+            body, coding = gzip.compress(body), b"content-encoding: gzip\r\n"
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 %d -\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
+            head = b"HTTP/1.1 %d -\r\n%scontent-length: %d\r\n\r\n" % (status, coding, len(body))
+            self.transport.write(head + body)
             self.system.served += 1
+            self.system.packed += takes_gzip

@@ -264,6 +264,7 @@ class Ramp:
         return {
             "workers": workers, "issued": self.plan.count, "not_started": 0, "merged_samples": int(samples.size),
             "foreign_messages": 0, "interrupted": False, "stopped": "",
+            "vitals": controller_vitals(self.plan.warm_up + self.plan.hold),
         }  # fmt: skip
 
     def _write_export(self, path: Path, ledger: NDArray[Any]) -> None:
@@ -282,6 +283,15 @@ class Ramp:
         """Return the judgement of this ramp."""
         journey = make_journey(OPTIONS)
         return judge_ramp(self.evidence(folder), self.scenario, self.plan, journey, lambda _: NOBODY)
+
+
+def controller_vitals(seconds: float, changed: Iterable[int] = (), **changes: float) -> list[dict[str, float]]:
+    """Return what a controller says of itself each second of a ramp, some of whose seconds were otherwise."""
+    usual = {"cpu": 0.1, "loop_lag": 0.001, "gc_pause": 0.001, "rss": 80_000_000}
+    otherwise = set(changed)
+    return [
+        {"at": at * SECOND_NS, **usual, **(changes if at in otherwise else {})} for at in range(1, int(seconds) + 2)
+    ]
 
 
 def run_directory(path: Path, ramps: Iterable[Ramp], text: str = TEXT) -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from prakerja_load.evidence.sample import VITAL
 from prakerja_load.judgement import accusing
 from prakerja_load.judgement.case import Case
 from prakerja_load.judgement.window import Window
@@ -44,3 +46,36 @@ def test_ten_busy_seconds_of_hours_are_ten_seconds(busy: int, *, holds: bool) ->
 def test_delays_of_hours_are_a_share_of_hours(name: str, check: Any, count: int, *, holds: bool) -> None:
     """1 % of three hours are 108 s, which 72 delays of 1.5 s take."""
     assert check(led(HOURS, **{name: (count, 1.5)})).holds is holds
+
+
+def shown(own: Any, cut_at: tuple[float, ...] = ()) -> tuple[bool, str]:
+    """Return what is found where a worker was seen for all of 10 s, and the controller like this."""
+    vitals = np.zeros(10, VITAL)
+    vitals["at"] = (np.arange(10) + 1) * SECOND_NS
+    evidence = SimpleNamespace(vitals={0: vitals}, ramp=SimpleNamespace(workers=1), controller=own, cut_at=cut_at)
+    case = SimpleNamespace(evidence=evidence, controller=own or {}, window=Window(0.0, 10.0))
+    return accusing.shows_vitals(cast(Case, case))[:2]
+
+
+def seconds(*ats: int) -> dict[str, Any]:
+    return {"vitals": [{"at": at * SECOND_NS, "cpu": 0.1} for at in ats]}
+
+
+@pytest.mark.parametrize(
+    ("own", "cut_at", "told"),
+    [
+        (seconds(*range(1, 9)), (), (True, 8)),
+        (seconds(*range(1, 8)), (), (False, 7)),
+        (seconds(*range(1, 8), *range(-9, 0), *range(11, 20)), (), (False, 7)),  # before and after
+        ({"vitals": []}, (), (False, 0)),
+        ({"vitals": None}, (), (False, 0)),
+        ({}, (), (False, 0)),
+        (None, (), (True, 0)),  # no record at all is the rule "controller record"'s
+        (seconds(7, 8, 9), (2.0, 5.0), (False, 3)),  # the last of three parts: 90 % of 5 s, less one
+        (seconds(7, 8, 9, 10), (2.0, 5.0), (True, 4)),
+    ],
+)
+def test_a_controller_must_show_how_it_was_for_nine_seconds_in_ten(
+    own: dict[str, Any] | None, cut_at: tuple[float, ...], told: tuple[bool, int]
+) -> None:
+    assert shown(own, cut_at) == (told[0], f"10 s at least of each worker, {told[1]} s of the controller")

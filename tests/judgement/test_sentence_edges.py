@@ -53,7 +53,8 @@ def test_each_limit_that_is_looser_is_told_and_the_default_is_not(
 
 def evidence(cuts: tuple[float, ...], offsets: tuple[float, ...], **more: Any) -> Any:
     usual = {"carried": {}, "replayed": np.empty(0, np.int64), "kept": np.empty(0, KEPT)}
-    return SimpleNamespace(cut_at=cuts, offsets=offsets, ramp=SimpleNamespace(count=100), **(usual | more))
+    ramp = SimpleNamespace(count=100, journey={"nik_typo": more.pop("nik_typo", 0.0)})
+    return SimpleNamespace(cut_at=cuts, offsets=offsets, ramp=ramp, **(usual | more))
 
 
 def test_how_a_ramp_was_resumed_is_told_with_whom_it_concerned() -> None:
@@ -72,6 +73,15 @@ def test_a_ramp_in_one_piece_was_not_resumed_and_one_without_counts_had_none() -
     assert resumed(evidence((30.0,), (0.0,))) == (
         "cut off 30 s into its schedule and resumed; 0 arrivals before, at most 0 begun anew"
     )
+
+
+def test_a_resumed_part_tells_that_nobody_there_mistypes_where_some_were_to() -> None:
+    words = "cut off 30 s into its schedule and resumed; 0 arrivals before, at most 0 begun anew"
+
+    assert resumed(evidence((30.0,), (0.0,), nik_typo=0.03)) == (
+        f"{words}; registrants of the resumed part mistype no NIK"
+    )
+    assert resumed(evidence((), (), nik_typo=0.03)) == ""
 
 
 def test_parts_and_their_offsets_belong_together() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import CURVE, OPTIONS, Ramp, parse
+from synthetic import CURVE, OPTIONS, Ramp, controller_vitals, parse
 
 from prakerja_load.evidence.journal import Kind
 from prakerja_load.evidence.sample import SAMPLE, VITAL
@@ -183,14 +183,15 @@ def test_cpu_is_seen_over_any_ten_seconds_of_the_judged_window_only(tmp_path: Pa
 
 
 def test_the_controller_may_be_what_is_busy(tmp_path: Path) -> None:
-    vitals = [{"at": second * SECOND_NS, "cpu": 0.9} for second in range(10, 30)]
+    vitals = controller_vitals(65, range(10, 30), cpu=0.9)
 
     assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == {"generator CPU"}
 
 
 def test_the_controller_may_be_busy_outside_the_judged_window(tmp_path: Path) -> None:
     """Filling the store and winding up are no matter of the times that were judged: 5 s to 65 s."""
-    vitals = [{"at": second * SECOND_NS, "cpu": 0.9} for second in (*range(-20, 6), *range(66, 90))]
+    before = [{"at": second * SECOND_NS, "cpu": 0.9} for second in range(-20, 1)]
+    vitals = before + controller_vitals(90, (*range(1, 6), *range(66, 90)), cpu=0.9)
 
     assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == set()
 
@@ -201,7 +202,7 @@ def test_a_controller_that_stands_still_for_more_than_a_second_is_seen(
     name: str, rule: str, seconds: float, first: int, is_seen: bool, tmp_path: Path
 ) -> None:
     """Arrivals are leased 2.5 s ahead: what is shorter makes nobody late, nor does what is outside 5 s to 65 s."""
-    vitals = [{"at": second * SECOND_NS, "cpu": 0.1, name: seconds} for second in (first, first + 1)]
+    vitals = controller_vitals(70, (first, first + 1), **{name: seconds})
 
     assert broken(case_of(Ramp(controller={"vitals": vitals}), tmp_path)) == ({rule} if is_seen else set())
 

@@ -48,6 +48,7 @@ from prakerja_load.judgement.judge import judge_run
 from prakerja_load.judgement.verdict import RunJudgement
 from prakerja_load.trial import ramp as trial
 from prakerja_load.trial.system import System
+from prakerja_load.units import SECOND_NS
 
 TICK = 0.1
 
@@ -178,6 +179,7 @@ class World:
         self.clock = VirtualClock(FIRST_NOW)
         self.loop = VirtualLoop(self.clock)
         self.workers: list[Worker] = []
+        self.vitals: list[dict[str, float]] = []  # the controller's
         self.merged = self.unheard = 0  # samples of the workers' statistics that came, and that were lost on their way
         self._is_cut_off = False
         self._link_delay = 0.0  # on top of the network's, to and from the last worker
@@ -259,7 +261,8 @@ class World:
         self._controller.call_soon(self._tick)
         self.loop.run_until_complete(self._over)
         self.loop.run_until_complete(asyncio.sleep(SETTLING))
-        write_json(course.folder / CONTROLLER, {**self.conductor.record(), "merged_samples": self.merged})
+        record = {**self.conductor.record(), "merged_samples": self.merged, "vitals": self.vitals}
+        write_json(course.folder / CONTROLLER, record)
         return False
 
     def _tick(self) -> None:
@@ -267,6 +270,8 @@ class World:
         self.conductor.tick()
         if self.conductor.epoch is not None and not had_begun:
             self._plan_faults(self.conductor.epoch / 1e9)
+        if self.conductor.epoch is not None and self.conductor.elapsed >= (len(self.vitals) + 1) * SECOND_NS:
+            self.vitals.append({"at": self.conductor.elapsed, "cpu": 0.1, "loop_lag": 0.0, "gc_pause": 0.0})
         if self.conductor.is_over:
             self._over.set_result(None)
         else:
