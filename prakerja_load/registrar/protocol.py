@@ -7,6 +7,7 @@ and a client that sends one byte a second holds nothing but its connection; a la
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,13 @@ class Connection(asyncio.Protocol):
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if name else ""
 
+    @property
+    def quiet_since(self) -> Seconds:
+        """Return when the client was heard of last, infinity while something is done for it or it is being let go."""
+        if self._serving is not None or self._waiting or self._transport.is_closing():
+            return math.inf
+        return max(self._idle_since, self._started)  # of a request that is coming in, its beginning
+
     # from the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,6 +96,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._site.connections.discard(self)
+        is_whole = self._serving is not None and self._serving.is_whole
         for request in (self._incoming, self._serving, *self._waiting):
             if request is not None:
                 request.lose()
@@ -96,6 +105,8 @@ class Connection(asyncio.Protocol):
         self._incoming = _NOBODY  # a request refers to its connection: leave no cycle to the garbage collector
         self._serving = None
         self.resume_writing()
+        if is_whole:  # one that is not is told so where its body is read
+            self._site.lost(self)
 
     def data_received(self, data: bytes) -> None:
         if self._lingered != _NOT_LINGERING:

@@ -6,6 +6,7 @@ import asyncio
 import email.utils
 import heapq
 import time
+from operator import attrgetter
 from typing import Protocol
 
 from prakerja_load.registrar.problems import RefusalError
@@ -37,16 +38,6 @@ class Application(Protocol):
         """Return status line and headers as they go out; `date` is a header line."""
 
 
-class _Visit(Connection):
-    """A connection whose loss ends what is being done for its client."""
-
-    def connection_lost(self, error: Exception | None) -> None:
-        request = self._serving
-        super().connection_lost(error)
-        if request is not None and request.is_whole:  # one that is not is told so where its body is read
-            self._site.lost(self)
-
-
 class Site:
     """Makes connections, looks after their time, and lets them finish."""
 
@@ -73,7 +64,7 @@ class Site:
 
     def connect(self) -> Connection:
         """Return the protocol of a new connection."""
-        return _Visit(self)
+        return Connection(self)
 
     def serve(self, connection: Connection, request: Request) -> None:
         """Have a request answered in a task of its own."""
@@ -91,8 +82,8 @@ class Site:
         if self._made_room_at == self.now:
             return
         self._made_room_at = self.now
-        quiet = [connection for connection in self.connections if _quiet_since(connection) <= self.now - QUIET]
-        for connection in heapq.nsmallest(1 + len(self.connections) // _SHARE, quiet, key=_quiet_since):
+        quiet = [connection for connection in self.connections if connection.quiet_since <= self.now - QUIET]
+        for connection in heapq.nsmallest(1 + len(self.connections) // _SHARE, quiet, key=attrgetter("quiet_since")):
             connection.close_when_idle()
 
     async def close(self, patience: Seconds) -> None:
@@ -133,10 +124,3 @@ class Site:
             for connection in tuple(self.connections):
                 connection.check_time(self.now, self._limits)
         self._timer = self._loop.call_later(self._pause, self._sweep)
-
-
-def _quiet_since(connection: Connection) -> Seconds:
-    """Return when a client was heard of last, infinity while something is done for it or it is being let go."""
-    if connection._serving is not None or connection._waiting or connection._transport.is_closing():
-        return float("inf")
-    return max(connection._idle_since, connection._started)  # of a request that is coming in, its beginning

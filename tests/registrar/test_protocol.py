@@ -238,6 +238,15 @@ async def test_what_follows_the_last_reply_is_thrown_away_and_answered_by_nobody
         assert client.echo.taken == ["/closes"]
 
 
+@asynccontextmanager
+async def lingering() -> AsyncIterator[Peer]:
+    """A client that has its last reply and is still expected to send."""
+    async with asyncio.timeout(20), peer(read_timeout=3600) as client:
+        client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
+        assert (await client.reply())[0] == 413
+        yield client
+
+
 @pytest.mark.parametrize(
     ("limit", "value", "piece"),
     [("LINGER", 0.2, b""), ("LONGEST_LINGER", 0.2, b"x"), ("_LINGERED", 2_000_000, b"x" * 1_000_000)],
@@ -252,9 +261,7 @@ def test_a_connection_that_lingers_ends_after_a_while_or_some_bytes(
 
     @in_loop
     async def scenario() -> None:
-        async with asyncio.timeout(20), peer(read_timeout=3600) as client:
-            client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
-            assert (await client.reply())[0] == 413
+        async with lingering() as client:
             started = time.monotonic()
             while client.site.connections:
                 client.say(piece)
@@ -270,9 +277,7 @@ def test_a_client_that_goes_on_sending_is_read_beyond_the_first_pause(monkeypatc
 
     @in_loop
     async def scenario() -> None:
-        async with asyncio.timeout(20), peer(read_timeout=3600) as client:
-            client.say(b"POST /closes HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
-            assert (await client.reply())[0] == 413
+        async with lingering() as client:
             started = time.monotonic()
             while time.monotonic() - started < 0.9:
                 client.say(b"x")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import apsw
 import pytest
-from asgi import Laboratory, in_loop
+from asgi import Lab, Laboratory, in_loop
 from people import Person, Visit
 
 from prakerja_load.registrar.store.lookups import Lookups
@@ -32,6 +32,12 @@ class HeldCommit:
         self._may_go_on.set()
 
 
+def hold_commits(lab: Lab) -> HeldCommit:
+    commit = HeldCommit()
+    lab.registrar.store.writer._transaction.connection.set_commit_hook(commit)
+    return commit
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():
@@ -52,8 +58,7 @@ async def test_a_question_asked_alone_opens_no_group(laboratory: Laboratory) -> 
 async def test_an_answer_that_rests_on_a_group_is_given_when_the_group_is_durable(laboratory: Laboratory) -> None:
     async with laboratory() as lab:
         store = lab.registrar.store
-        commit = HeldCommit()
-        store.writer._transaction.connection.set_commit_hook(commit)
+        commit = hold_commits(lab)
         write = asyncio.ensure_future(Visit(lab, Person(1)).create())
         await until(lambda: store.writer._is_open)
         question = asyncio.ensure_future(store.read(Lookups.code_sent_to, Person(1).email))
@@ -69,8 +74,7 @@ async def test_an_answer_that_rests_on_a_group_which_failed_is_of_what_was_commi
     async with laboratory() as lab:
         store = lab.registrar.store
         await Visit(lab, Person(1)).create()
-        commit = HeldCommit()
-        store.writer._transaction.connection.set_commit_hook(commit)
+        commit = hold_commits(lab)
         write = asyncio.ensure_future(Visit(lab, Person(2)).create())
         await until(lambda: store.writer._is_open)
         known, unknown = (asyncio.ensure_future(store.read(Lookups.code_sent_to, Person(who).email)) for who in (1, 2))
@@ -85,8 +89,7 @@ async def test_who_asks_while_a_commit_takes_long_is_not_kept_waiting(laboratory
     async with laboratory() as lab:
         store = lab.registrar.store
         await Visit(lab, Person(1)).create()
-        commit = HeldCommit()
-        store.writer._transaction.connection.set_commit_hook(commit)
+        commit = hold_commits(lab)
         write = asyncio.ensure_future(Visit(lab, Person(2)).create())
         assert await asyncio.to_thread(commit.is_under_way.wait, 10)
         await until(lambda: not store.writer.is_busy)
@@ -111,8 +114,7 @@ async def test_questions_do_not_count_as_writes_of_a_group(laboratory: Laborator
 async def test_who_asks_during_a_commit_is_answered_by_its_end(laboratory: Laboratory) -> None:
     async with laboratory() as lab:
         store = lab.registrar.store
-        commit = HeldCommit()
-        store.writer._transaction.connection.set_commit_hook(commit)
+        commit = hold_commits(lab)
         write = asyncio.ensure_future(Visit(lab, Person(1)).create())
         assert await asyncio.to_thread(commit.is_under_way.wait, 10)
         before = store.writer.commits
@@ -130,8 +132,7 @@ async def test_who_asks_during_a_commit_is_answered_by_its_end(laboratory: Labor
 async def test_the_page_of_the_wave_waits_for_no_group(laboratory: Laboratory) -> None:
     async with laboratory() as lab:
         store = lab.registrar.store
-        commit = HeldCommit()
-        store.writer._transaction.connection.set_commit_hook(commit)
+        commit = hold_commits(lab)
         write = asyncio.ensure_future(Visit(lab, Person(1)).create())
         assert await asyncio.to_thread(commit.is_under_way.wait, 10)
         assert (await store.read(Lookups.wave_page, lab.registrar.now())).joined == 0
