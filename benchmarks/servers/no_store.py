@@ -35,6 +35,9 @@ class StorelessApp:
         self._numbers = itertools.count(1)
         self._passwords = PasswordHasher(8, 1)
 
+    def turned_away(self, _request: Request) -> None:
+        """Turn nobody away."""
+
     async def answer(self, request: Request) -> Reply:
         """Return the reply that the registrar would give."""
         new = decode(await request.read())

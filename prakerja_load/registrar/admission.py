@@ -2,10 +2,11 @@
 
 Two bounds always hold. One is on the requests under way, which are those that have come in whole: a photo that takes a
 minute to arrive keeps nobody else out. The other is on the bytes of large bodies, counted as they arrive and until they
-are answered; small ones are left out, for one holds no more than its connection does anyway. A third bound follows the
-delay that stands in the event loop and in the store (see `overload`). While it binds, newcomers are turned away before
-those who are under way: a registrant who was let in needs a dozen more requests to finish, one who was not costs a
-single one.
+are answered; small ones are left out, for one holds no more than its connection does anyway.
+
+While a delay stands in the event loop or in the store (see `overload`), newcomers are turned away: a registrant who was
+let in needs a dozen more requests to finish, and who gives up in the middle has cost them for nothing; one who was not
+let in costs a single one. Those under way are turned away when the delay goes on standing all the same.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import time
 from collections.abc import Callable
 from typing import NoReturn, Self
 
-from prakerja_load.registrar.overload import AdaptiveLimit, DelayTarget
+from prakerja_load.registrar.overload import AdaptiveLimit, Bounds, DelayTarget, StandingDelay
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.units import Seconds
 
-NEWCOMERS = frozenset({"wave-page", "take-ticket", "create-account"})  # steps of people who have nothing to lose yet
-NEWCOMERS_SHARE = 0.8  # of the limit; what is above it is kept for those under way
+LOOKING, JOINING, UNDER_WAY = range(3)  # ranks: who has put in least is turned away first
+RANKS = {"wave-page": LOOKING, "take-ticket": JOINING, "create-account": JOINING}  # of steps; else under way
 IN_FLIGHT, BODIES, DELAY, NEWCOMER = "in-flight", "bodies", "delay", "newcomer"  # reasons of shedding
+RETRIES = 3  # so many different times after which they may, so that they do not all come back together
+_BEYOND, _HELD = (0.5, 0.5, 1.0), (0.06, 0.3, 1.0)  # waits ÷ target, of each rank
+PATIENCE = (1, 2, 10)  # intervals for which they may stand, while there are people of a lower rank to turn away
 _LOOP_TICK: Seconds = 0.05
 
 
@@ -36,7 +40,11 @@ class Admission:
     ) -> None:
         self.now = now
         self._max_in_flight = max_in_flight
-        self._adaptive = AdaptiveLimit(max_in_flight, target or DelayTarget())
+        self._target = target or DelayTarget()
+        self._standing = StandingDelay()
+        self._limits = [AdaptiveLimit(max_in_flight, self._target.lowest) for _ in _BEYOND]
+        self._has_come = [False] * len(self._limits)  # somebody of a rank, in this window
+        self._is_shedding = False  # one of the limits is lower than the highest
         self.in_flight = 0
         self.shed_by = dict.fromkeys((IN_FLIGHT, BODIES, DELAY, NEWCOMER), 0)
 
@@ -48,12 +56,12 @@ class Admission:
     @property
     def limit(self) -> int:
         """Return how many requests may be under way now."""
-        return self._adaptive.limit
+        return self._limits[UNDER_WAY].limit
 
     @property
     def delay(self) -> Seconds:
         """Return the standing delay of the last window."""
-        return self._adaptive.delay
+        return self._standing.delay.standing
 
     def check(self, step: str) -> None:
         """Raise RefusalError when a request would not be let in now."""
@@ -74,28 +82,55 @@ class Admission:
 
     def refuse(self, reason: str) -> NoReturn:
         """Count a request that is told to come back and raise its RefusalError."""
-        self._adaptive.shed()
         self.shed_by[reason] += 1
-        raise RefusalError("overloaded", retry_after=1 + self.shed % 3)  # spread, so they do not come back together
+        raise RefusalError("overloaded", retry_after=1 + self.shed % RETRIES)
+
+    def turns_away(self, step: str) -> int:
+        """Count a request that would not be let in now and return after how many seconds it may come back; else 0."""
+        reason = self._reason_against(step) if self._is_shedding or self.in_flight >= self._max_in_flight else ""
+        if not reason:
+            return 0
+        self.shed_by[reason] += 1
+        return 1 + self.shed % RETRIES
 
     def observe(self, source: str, delay: Seconds) -> None:
         """Take note of how long something has kept a request waiting."""
-        self._adaptive.observe(source, delay, self.in_flight, self.now())
+        if not self._target.seconds:
+            return
+        now = self.now()
+        if self._standing.observe(source, delay, self.in_flight, now):
+            self._follow(now)
 
     def observe_failure(self, source: str, delay: Seconds) -> None:
         """Take note of a wait that ended without an answer: that would have come later, so a short one says nothing."""
-        if delay > self._adaptive.target.seconds:
+        if delay > self._target.seconds:
             self.observe(source, delay)
 
     def _reason_against(self, step: str) -> str:
         if self.in_flight >= self._max_in_flight:
             return IN_FLIGHT
-        if not self._adaptive.is_shedding:
+        rank = RANKS.get(step, UNDER_WAY)
+        self._has_come[rank] = True
+        limit = self._limits[rank]
+        if self.in_flight < limit.limit:
             return ""
-        if self.in_flight >= self._adaptive.limit:
-            return DELAY
-        is_newcomer = step in NEWCOMERS
-        return NEWCOMER if is_newcomer and self.in_flight >= self._adaptive.limit * NEWCOMERS_SHARE else ""
+        limit.shed()
+        return DELAY if rank == UNDER_WAY else NEWCOMER
+
+    def _follow(self, now: Seconds) -> None:
+        """Have the limits follow the last window."""
+        standing, target = self._standing, self._target
+        if standing.under_way <= target.lowest:
+            standing.forget_least()  # nobody waits: what is slow now may be slow for good
+        are_others = False
+        for rank, limit in enumerate(self._limits):
+            wait = standing.delay if rank == UNDER_WAY else standing.queue
+            interval = target.interval * (PATIENCE[rank] if are_others else 1)
+            bounds = Bounds(_BEYOND[rank] * target.seconds, interval, _HELD[rank] * target.seconds)
+            limit.follow(wait, standing.under_way, now, bounds)
+            are_others = are_others or self._has_come[rank]
+            self._has_come[rank] = False
+        self._is_shedding = any(limit.is_shedding for limit in self._limits)
 
 
 class Bodies:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from prakerja_load.registrar import logs
 from prakerja_load.registrar.admin_page import HTML, content_policy
-from prakerja_load.registrar.admission import Bodies, Room
+from prakerja_load.registrar.admission import RETRIES, Bodies, Room
 from prakerja_load.registrar.composition import Registrar
 from prakerja_load.registrar.idempotency import parse_key
 from prakerja_load.registrar.problems import RefusalError
@@ -42,6 +42,7 @@ class App:
         self._under_way: set[tuple[int, int, str]] = set()  # idempotency keys whose request is being served
         self._numbers = itertools.count(1)  # of requests, for the log
         self._lab_token = registrar.settings.lab_token.encode()
+        self._overloaded = [refused(RefusalError("overloaded", retry_after=1 + number)) for number in range(RETRIES)]
         self._heads: dict[tuple[int, bytes], bytes] = {}  # status line and fixed headers
         self._heads_of: tuple[object, ...] | None = None  # the defects that they name
 
@@ -73,6 +74,19 @@ class App:
         self._registrar.metrics.observe(step, reply.status, took)
         logs.answered(number, step, reply.status, took)
         return reply
+
+    def turned_away(self, request: Request) -> Reply | None:
+        """Return the reply to a request that would not be let in now: to say so has to cost as little as it can."""
+        registrar = self._registrar
+        if registrar.defects.active or registrar.limits.is_on or not request.is_collected:
+            return None
+        step = self._router.step_of(request.method, request.path)
+        after = registrar.admission.turns_away(step) if step else 0
+        if not after:
+            return None
+        registrar.metrics.observe(step, 503, 0.0)
+        logs.answered(next(self._numbers), step, 503, 0.0)
+        return self._overloaded[after - 1]
 
     def refused(self, refusal: RefusalError) -> Reply:
         """Return the reply to what is not a request."""

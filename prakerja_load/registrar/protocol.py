@@ -205,7 +205,18 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, request: Request) -> None:
         self._serving = request
+        if not self._waiting and self._writable is None and not self._transport.is_closing():
+            reply = self._site.app.turned_away(request)
+            if reply is not None:
+                self._finish(self._send(request, reply))
+                return
         self._site.serve(self, request)
+
+    def _finish(self, closes: bool) -> None:
+        if closes:
+            self._end()
+        else:
+            self._next()
 
     async def answer(self, request: Request) -> None:
         """Have a request answered and send the reply."""
@@ -220,10 +231,7 @@ class Connection(asyncio.Protocol):
             await self._send_stream(request, reply.stream)
         if self._writable is not None:  # the next reply has to wait until the client takes this one
             await self._writable.wait()
-        if closes or reply.cut_after is not None:
-            self._end()
-        else:
-            self._next()
+        self._finish(closes or reply.cut_after is not None)
 
     def _send(self, request: Request, reply: Reply) -> bool:
         """Send a reply but for its stream; return whether the connection ends with it."""

@@ -91,6 +91,9 @@ class Route:
         return min(self.success)
 
 
+_NO_ROUTES: dict[str, Route] = {}
+
+
 class Router:
     """Finds the route of a request; addresses are compared whole, one may hold a number in braces."""
 
@@ -112,6 +115,11 @@ class Router:
             allowed = ", ".join(sorted(methods)).encode()
             raise RefusalError("method-not-allowed", headers=[(b"allow", allowed)])
         return route, parameter
+
+    def step_of(self, method: str, path: str) -> str:
+        """Return the step of the journeys that an address without a number stands for; empty when it is none."""
+        route = self._exact.get(path, _NO_ROUTES).get(method)
+        return route.step if route is not None and route.is_journey else ""
 
     def _add(self, route: Route) -> None:
         before, brace, rest = route.path.partition("{")

@@ -28,6 +28,9 @@ class Application(Protocol):
     def is_draining(self) -> bool:
         """Tell whether connections end after their next reply."""
 
+    def turned_away(self, request: Request) -> Reply | None:
+        """Return the reply to a request that is not even begun; None when it is to be answered."""
+
     async def answer(self, request: Request) -> Reply | None:
         """Return the reply to a request; None when its client has gone."""
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import Person, Visit
 
-from prakerja_load.registrar.admission import Admission, Bodies, LoopWatch
+from prakerja_load.registrar.admission import JOINING, PATIENCE, UNDER_WAY, Admission, Bodies, LoopWatch
 from prakerja_load.registrar.app import App
-from prakerja_load.registrar.overload import STANDS, WINDOW, AdaptiveLimit, DelayTarget
+from prakerja_load.registrar.overload import STANDS, WINDOW, AdaptiveLimit, Bounds, DelayTarget, StandingDelay
 from prakerja_load.registrar.problems import RefusalError
 from prakerja_load.registrar.request import Request
 from prakerja_load.registrar.routes import LARGEST_PHOTO
@@ -183,20 +183,94 @@ def test_one_quick_answer_in_a_window_shows_that_no_queue_stands() -> None:
     assert admission.shed == 0
 
 
-def test_a_standing_delay_sheds_newcomers_before_those_under_way() -> None:
+def is_let_in(admission: Admission, step: str) -> bool:
+    try:
+        admission.enter(step)
+    except RefusalError:
+        return False
+    admission.leave()
+    return True
+
+
+def let_in(admission: Admission, step: str, asked: int = 100) -> int:
+    return sum(is_let_in(admission, step) for _ in range(asked))
+
+
+def quick_at_first(admission: Admission, clock: Clock) -> None:
+    """Have a store answer in 10 ms, as it does when nobody waits."""
+    for _ in range(3):
+        admission.observe("store", 0.01)
+        clock.time += WINDOW
+
+
+def queue_up(admission: Admission, clock: Clock, seconds: float, delay: float) -> None:
+    """Have that store keep everybody waiting, while newcomers go on coming."""
+    for _ in range(round(seconds / 0.02)):
+        clock.time += 0.02
+        admission.observe("store", 0.01 + delay)
+        is_let_in(admission, "wave-page")
+
+
+def test_while_a_queue_stands_those_are_turned_away_first_who_have_put_in_least() -> None:
+    clock = Clock()
+    admission = admission_with(clock, 100)
+    quick_at_first(admission, clock)
+    turned_away = []
+    for intervals in (0.8, 0.6, PATIENCE[JOINING] - 0.8, PATIENCE[UNDER_WAY] - PATIENCE[JOINING]):
+        queue_up(admission, clock, intervals * TARGET.interval, delay=0.2)
+        turned_away.append([let_in(admission, step) == 0 for step in ("wave-page", "create-account", "join-wave")])
+    assert turned_away == [
+        [False, False, False],
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]
+
+
+def test_who_is_under_way_is_turned_away_after_an_interval_when_nobody_comes_to_begin() -> None:
     clock = Clock()
     admission = admission_with(clock, 100)
     keep_late(admission, clock, 2, delay=0.2)
     assert admission.limit == 50
-    for _ in range(55):
+    for _ in range(51):
         admission.leave()
-    with pytest.raises(RefusalError, match="overloaded"):
-        admission.enter("create-account")
-    for _ in range(5):
-        admission.enter("join-wave")
+    admission.enter("join-wave")
     with pytest.raises(RefusalError, match="overloaded"):
         admission.enter("join-wave")
-    assert (admission.shed_by["newcomer"], admission.shed_by["delay"]) == (1, 1)
+    assert admission.shed_by["delay"] == 1
+
+
+def test_a_store_that_is_slow_without_a_queue_turns_nobody_away() -> None:
+    clock = Clock()
+    admission = admission_with(clock, 100)
+    keep_late(admission, clock, 10, delay=0.09)
+    assert let_in(admission, "wave-page") == 100
+
+
+def test_a_store_that_has_become_slow_for_good_lets_everybody_in_again_as_soon_as_nobody_waits_there() -> None:
+    clock = Clock()
+    admission = admission_with(clock, 100)
+    quick_at_first(admission, clock)
+    queue_up(admission, clock, 2, delay=0.08)  # a queue, or a disk that takes so long: that cannot be told yet
+    assert let_in(admission, "wave-page") == 0
+    for _ in range(100 - TARGET.lowest):
+        admission.leave()
+    keep_late(admission, clock, 1, delay=0.09)  # hardly anybody waits, and it takes as long: no queue
+    for _ in range(50):
+        admission.enter("join-wave")
+    keep_late(admission, clock, 5, delay=0.09)
+    assert let_in(admission, "wave-page") == 100
+
+
+def test_soon_after_the_queue_has_gone_everybody_is_let_in_until_another_one_stands() -> None:
+    clock = Clock()
+    admission = admission_with(clock, 100)
+    quick_at_first(admission, clock)
+    queue_up(admission, clock, 1, delay=0.06)
+    assert let_in(admission, "wave-page") == 0
+    queue_up(admission, clock, 4, delay=0.0)
+    queue_up(admission, clock, TARGET.interval - 0.1, delay=0.06)  # no queue yet that stands
+    assert let_in(admission, "wave-page") == 100
 
 
 def test_the_slowest_source_decides() -> None:
@@ -209,7 +283,21 @@ def test_the_slowest_source_decides() -> None:
     assert admission.limit < 100
 
 
-def commits_every(limit: AdaptiveLimit, gap: float, seconds: float, delay: float, start: float = 100.0) -> float:
+class Limit(AdaptiveLimit):
+    """A limit that is told of each measurement, as an admission tells that of those under way."""
+
+    BOUNDS = Bounds(TARGET.seconds, TARGET.interval, TARGET.seconds)
+
+    def __init__(self) -> None:
+        super().__init__(1000, TARGET.lowest)
+        self.standing = StandingDelay()
+
+    def observe(self, source: str, delay: float, in_flight: int, now: float) -> None:
+        if self.standing.observe(source, delay, in_flight, now):
+            self.follow(self.standing.delay, self.standing.under_way, now, self.BOUNDS)
+
+
+def commits_every(limit: Limit, gap: float, seconds: float, delay: float, start: float = 100.0) -> float:
     """Have a loop that is never late and a store that answers in bursts, one every `gap` seconds; return the time."""
     burst = 0.0
     for tick in range(round(seconds / 0.05)):
@@ -224,22 +312,22 @@ def commits_every(limit: AdaptiveLimit, gap: float, seconds: float, delay: float
 
 @pytest.mark.parametrize("gap", [0.15, 0.4, 1.0])
 def test_a_delay_stands_between_the_commits_of_a_store_that_is_slow(gap: float) -> None:
-    limit = AdaptiveLimit(1000, TARGET)
+    limit = Limit()
     now = commits_every(limit, gap, seconds=4, delay=0.4)
     assert limit.limit == 50  # half of what is under way
-    assert limit.delay == 0.4
+    assert limit.standing.delay.standing == 0.4
     commits_every(limit, gap, seconds=4, delay=0.05, start=now)
     assert not limit.is_shedding
 
 
 def test_a_burst_of_answers_counts_as_its_quickest_wherever_a_window_ends() -> None:
-    limit = AdaptiveLimit(1000, TARGET)
+    limit = Limit()
     commits_every(limit, 0.4, seconds=8, delay=0.08)  # those who waited longest waited 0.48 s
     assert limit.limit == 1000
 
 
 def test_a_delay_nobody_has_measured_for_a_while_is_in_force_no_longer() -> None:
-    limit = AdaptiveLimit(1000, TARGET)
+    limit = Limit()
     now = commits_every(limit, 0.4, seconds=4, delay=0.4)
     for tick in range(round(STANDS / 0.05) - 10):
         limit.observe("loop", 0.0, 10, now + tick * 0.05)
@@ -250,10 +338,13 @@ def test_a_delay_nobody_has_measured_for_a_while_is_in_force_no_longer() -> None
 
 
 def test_a_target_of_zero_never_sheds_for_delay() -> None:
-    limit = AdaptiveLimit(1000, DelayTarget(seconds=0))
-    for tick in range(1000):
-        limit.observe("store", 60.0, 900, tick * 0.02)
-    assert limit.limit == 1000
+    clock = Clock()
+    admission = Admission(1000, target=DelayTarget(seconds=0), now=clock)
+    for _ in range(100):
+        admission.enter("join-wave")
+    queue_up(admission, clock, 20, delay=60.0)
+    assert admission.limit == 1000
+    assert let_in(admission, "wave-page") == 100
 
 
 Measurements = st.lists(
@@ -271,7 +362,7 @@ Measurements = st.lists(
 def test_the_limit_stays_between_the_lowest_and_the_highest_and_recovers(
     measurements: list[tuple[str, float, int, float, bool]],
 ) -> None:
-    limit = AdaptiveLimit(1000, TARGET)
+    limit = Limit()
     now = 0.0
     for source, delay, in_flight, pause, is_shed in measurements:
         now += pause
@@ -287,7 +378,7 @@ def test_the_limit_stays_between_the_lowest_and_the_highest_and_recovers(
 
 @given(st.lists(st.floats(0, TARGET.seconds)), st.integers(0, 1000))
 def test_delays_within_the_target_never_lower_the_limit(delays: list[float], in_flight: int) -> None:
-    limit = AdaptiveLimit(1000, TARGET)
+    limit = Limit()
     for tick, delay in enumerate(delays):
         limit.observe("store", delay, in_flight, tick * 0.03)
         assert limit.limit == 1000
@@ -329,6 +420,80 @@ def test_under_a_lasting_overload_a_known_server_stays_busy_and_prompt(load: flo
     assert waits[int(0.99 * len(waits))] <= 2 * TARGET.seconds
 
 
+STEPS = ("wave-page", "create-account", *["join-wave"] * 14)
+
+
+class Journeys:
+    """Registrants who ask for one thing after another, whoever is turned away goes; a server of 8 000 answers a second.
+
+    It answers in the order of asking; to turn somebody away costs it a third of an answer.
+    """
+
+    STEP = 0.001  # s
+    CAPACITY = 8_000
+    WHOLE = CAPACITY / len(STEPS)  # registrants/s
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.admission = Admission(4_000, target=DelayTarget(), now=self.clock)
+        self._queue: deque[tuple[float, int]] = deque()
+        self._due = self._credit = 0.0
+        self.finished = 0
+        self.waits: list[float] = []
+
+    def run(self, seconds: float, rate: float) -> None:
+        self.finished, self.waits = 0, []
+        for _ in range(round(seconds / self.STEP)):
+            self.clock.time += self.STEP
+            self._due += rate * self.STEP
+            while self._due >= 1:
+                self._due -= 1
+                self._ask(0)
+            self._credit = min(self._credit, 1.0) + self.CAPACITY * self.STEP
+            while self._queue and self._credit >= 1:
+                self._credit -= 1
+                self._answer()
+            self.admission.observe("loop", 0.0)
+
+    def _ask(self, step: int) -> None:
+        try:
+            self.admission.enter(STEPS[step])
+            self._queue.append((self.clock.time, step))
+        except RefusalError:
+            self._credit -= 1 / 3
+
+    def _answer(self) -> None:
+        asked, step = self._queue.popleft()
+        self.admission.leave()
+        wait = self.clock.time - asked
+        self.admission.observe("store", wait)
+        self.waits.append(wait)
+        if step + 1 < len(STEPS):
+            self._ask(step + 1)
+        else:
+            self.finished += 1
+
+    def p99(self) -> float:
+        return sorted(self.waits)[int(0.99 * len(self.waits))]
+
+
+@pytest.mark.parametrize("times", [1.2, 3.0, 4.0])
+def test_under_overload_whoever_was_let_in_comes_through_and_the_server_does_all_it_can(times: float) -> None:
+    journeys = Journeys()
+    journeys.run(5, 0.9 * Journeys.WHOLE)
+    assert journeys.admission.shed == 0
+    journeys.run(6, times * Journeys.WHOLE)  # the queue stands, the gate narrows, and those who are in get through
+    journeys.run(15, times * Journeys.WHOLE)
+    shedding = (times - 1) * Journeys.WHOLE / 3  # answers a second that turning away costs
+    assert journeys.finished >= 15 * 0.95 * (Journeys.CAPACITY - shedding) / len(STEPS)
+    assert journeys.p99() <= 0.1
+    assert {reason for reason, shed in journeys.admission.shed_by.items() if shed} == {"newcomer"}
+    journeys.run(2, 0.5 * Journeys.WHOLE)
+    shed = journeys.admission.shed
+    journeys.run(5, 0.9 * Journeys.WHOLE)
+    assert journeys.admission.shed == shed
+
+
 @in_loop
 async def test_a_loop_that_is_late_is_noticed() -> None:
     admission = Admission(1000)
@@ -346,6 +511,32 @@ async def test_a_loop_that_is_late_is_noticed() -> None:
             await asyncio.sleep(0.001)
     watch.stop()
     assert 0.1 <= seen[0] <= 5
+
+
+@pytest.mark.parametrize("step", ["/api/v1/waves/current", "/api/v1/accounts", "/api/v1/profile"])
+@in_loop
+async def test_who_is_turned_away_at_once_is_told_and_counted_as_one_who_is_let_to_the_door(
+    laboratory: Laboratory, step: str
+) -> None:
+    async with laboratory(max_in_flight=1) as lab:
+        app, admission = App(lab.registrar), lab.registrar.admission
+        request = Request()
+        request.method, request.path = (
+            {"/api/v1/waves/current": "GET", "/api/v1/accounts": "POST"}.get(step, "PUT"),
+            step,
+        )
+        request.complete()
+        assert app.turned_away(request) is None
+        admission.enter("join-wave")
+        at_once = app.turned_away(request)
+        at_the_door = await app.answer(request)
+        assert at_once is not None
+        assert at_the_door is not None
+        assert (at_once.status, at_once.body, at_once.content_type) == (503, at_the_door.body, at_the_door.content_type)
+        assert [[name for name, _ in reply.headers] for reply in (at_once, at_the_door)] == [[b"retry-after"]] * 2
+        assert admission.shed_by["in-flight"] == 2
+        assert [(status, sum(seen.counts)) for (_, status), seen in lab.registrar.metrics._answers.items()] == [(503, 2)]
+        admission.leave()
 
 
 @in_loop

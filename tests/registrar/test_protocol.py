@@ -33,8 +33,13 @@ class Echo:
         self.gone = asyncio.Event()
         self.taken: list[str] = []
 
+    def turned_away(self, request: Request) -> Reply | None:
+        return Reply(503, b"full") if request.path == "/full" else None
+
     async def answer(self, request: Request) -> Reply | None:
         self.taken.append(request.path)
+        if request.path == "/full":
+            return Reply(503, b"full")
         if request.path == "/refused":
             return Reply(403, b"no")
         if request.path == "/stream":
@@ -159,6 +164,28 @@ async def test_pipelined_requests_are_answered_in_order_one_at_a_time() -> None:
         assert client.echo.taken == ["/waits"]
         client.echo.release.set()
         assert [(await client.reply())[2] for _ in range(3)] == [b"GET /waits? ", b"POST /2? x", b"GET /3? "]
+
+
+@in_loop
+async def test_who_is_turned_away_is_answered_at_once_and_in_order() -> None:
+    async with peer() as client:
+        client.say(get(b"/1") + get(b"/full") * 2_000 + get(b"/waits") + get(b"/full") + get(b"/4"))
+        client.echo.release.set()
+        bodies = [(await client.reply())[2] for _ in range(2_004)]
+        assert bodies == [b"GET /1? ", *[b"full"] * 2_000, b"GET /waits? ", b"full", b"GET /4? "]
+        client.say(get(b"/full"))
+        taken = list(client.echo.taken)
+        assert (await client.reply())[0] == 503
+        assert client.echo.taken == taken  # nothing was begun for it
+
+
+@in_loop
+async def test_a_connection_may_end_with_a_request_that_is_turned_away() -> None:
+    async with peer() as client:
+        client.say(b"GET /full HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        status, headers, body = await client.reply()
+        assert (status, headers["connection"], body) == (503, "close", b"full")
+        assert await client.rest() == b""
 
 
 @in_loop
