@@ -2,9 +2,9 @@
 
 Knows neither Locust nor a network: reports come in through `hear`, orders go out through `send`, and time is asked of
 `clock`. The course of a ramp: every worker says hello → the epoch is set → leases are issued ahead of their time →
-nothing is left to issue, the workers drain → every worker's final totals are acknowledged → over. Where workers come
-from elsewhere, they ask for their place first, their clocks are compared before the epoch is set, and their final
-totals are acknowledged once all their evidence lies in the archive.
+nothing is left to issue, the workers drain → every worker's final totals are acknowledged → over. Clocks that are not
+this host's are compared before the epoch is set. Where workers come from elsewhere, they ask for their place first, and
+their final totals are acknowledged once all their evidence lies in the archive.
 """
 
 from __future__ import annotations
@@ -153,7 +153,9 @@ class Conductor:
         if report.worker in self.workers:
             self.workers[report.worker].heard = now
             return
-        is_same = self._elsewhere is None or (report.timebase == self._timebase != "")
+        # a stock worker may be on another host, with the controller's locustfile and not its clock
+        is_told = report.timebase != "" != self._timebase
+        is_same = report.timebase == self._timebase if is_told else self._elsewhere is None
         self.workers[report.worker] = Worker(
             report.worker, client, report.pid, now, host=report.host, alignment=Alignment(is_same)
         )
@@ -183,8 +185,7 @@ class Conductor:
             self._book.finish(self._open.pop((start, stop)), count)
         worker.reason = report.reason
         if report.is_fatal:
-            self.is_failed = True
-            self.stop(f"worker {worker.number}: {report.reason}", 0.0)
+            self.fail(f"worker {worker.number}: {report.reason}")
         if report.reason and not self.stopped:
             self._lose(worker, report.reason)
         else:
@@ -200,8 +201,7 @@ class Conductor:
             shelf = self._elsewhere.archive.of(worker.number)
             shelf.take(parcel)
         except EvidenceError as refusal:
-            self.is_failed = True
-            self.stop(f"the result disk refused evidence: {refusal}", 0.0)
+            self.fail(f"the result disk refused evidence: {refusal}")
             return
         worker.fed = self._clock()
         self._send(worker.client, Received(self.run, shelf.awaited))
@@ -228,7 +228,7 @@ class Conductor:
         now = self._clock()
         if self._elsewhere is not None:
             self._forget_silent(now)
-            self._ask([worker for worker in self.workers.values() if not worker.alignment.is_known])
+        self._ask([worker for worker in self.workers.values() if not worker.alignment.is_known])
         patience = GATHERING if self._elsewhere is None else GATHERING_ELSEWHERE
         if len(self.workers) == self.wanted and all(worker.alignment.is_known for worker in self.workers.values()):
             self.epoch = now + round(LEAD * SECOND_NS) - self._begins_at
@@ -310,6 +310,11 @@ class Conductor:
         deadline = max(0, self.elapsed) + wait
         self._deadline = deadline if self._deadline is None else min(deadline, self._deadline)
         self._tell(Stop(self.run, reason, self._deadline))
+
+    def fail(self, reason: str) -> None:
+        """Stop at once, because the harness cannot do its work."""
+        self.is_failed = True
+        self.stop(reason, 0.0)
 
     def _dismiss_all(self) -> None:
         """End what never began."""

@@ -3,22 +3,23 @@
     python -m prakerja_load.driver.controller RAMP_DIR [--port P] [--workers K] [--elsewhere HOST]
 
 Reads RAMP_DIR/ramp.json, prints one JSON object a line (listening, started, progress each second, finished, failed)
-and leaves RAMP_DIR/controller.json. Ends with 0 when the ramp came to an end, however it ended, and with the code of
-errors.py otherwise. With --elsewhere it listens on an address of this host for workers that do not have this folder:
-they are given their task, and their evidence is taken into RAMP_DIR. SIGINT or SIGTERM stops the offering and drains;
-a second one cuts the drain short.
+and leaves RAMP_DIR/controller.json and, written second by second, RAMP_DIR/vitals.seg. Ends with 0 when the ramp came
+to an end, however it ended, and with the code of errors.py otherwise. With --elsewhere it listens on an address of this
+host for workers that do not have this folder: they are given their task, and their evidence is taken into RAMP_DIR.
+SIGINT or SIGTERM stops the offering and drains; a second one cuts the drain short.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # the controller needs none of Locust's clients, and its own calls should stay what they are
 os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
@@ -41,7 +42,7 @@ from prakerja_load.driver.message import KIND, Order, pack
 from prakerja_load.driver.roster import Elsewhere
 from prakerja_load.driver.telling import say
 from prakerja_load.driver.watch import Watch
-from prakerja_load.errors import HarnessError, PrakerjaLoadError
+from prakerja_load.errors import EvidenceError, HarnessError, PrakerjaLoadError
 from prakerja_load.evidence.run_directory import BEGUN, CONTROLLER, write_json
 from prakerja_load.journey.forecast import forecast
 from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
@@ -49,6 +50,8 @@ from prakerja_load.units import SECOND_NS, Nanoseconds, Seconds
 TICK: Seconds = 0.1
 LOOPBACK = "127.0.0.1"
 _LINGER = 1000  # milliseconds for the last messages to leave
+
+logger = logging.getLogger(__name__)
 
 
 class Master(MasterRunner):
@@ -58,6 +61,15 @@ class Master(MasterRunner):
         self.led: set[str] = set()
         self.refused = 0
         super().__init__(environment, host, port)
+
+    def client_listener(self) -> NoReturn:
+        """Listen for ever: of itself Locust listens no more once somebody has said what it cannot read."""
+        while True:
+            try:
+                super().client_listener()
+            except Exception as fault:
+                self.refused += 1
+                logger.warning("Refused a message that cannot be read: %r", fault)
 
     def handle_message(self, client_id: str, msg: Message) -> None:
         """Refuse statistics that a stranger reports; Locust itself would add them up."""
@@ -95,7 +107,7 @@ class Controller:
         )
         self._vitals = Vitals()
         self._vitals.watch_garbage()
-        self._seconds = VitalLog()
+        self._seconds = VitalLog(folder)
         self._looked: Nanoseconds | None = None  # at the clock, in the loop that leads
         self._lag: Nanoseconds = 0  # the worst of this second
         self._signals = 0
@@ -149,11 +161,19 @@ class Controller:
         cpu, pause, rss = self._vitals.read()
         lag, self._lag = self._lag / SECOND_NS, 0
         if self._conductor.epoch is not None:
-            self._seconds.add(self._conductor.elapsed, cpu, lag, pause, rss)
+            try:
+                self._seconds.add(self._conductor.elapsed, cpu, lag, pause, rss)
+            except EvidenceError as refusal:
+                self._conductor.fail(f"the result disk refused evidence: {refusal}")
         say("progress", **msgspec.to_builtins(self._watch.look(self._conductor, time.perf_counter_ns())))
 
     def _hear(self, msg: Message, **_: Any) -> None:
-        self._conductor.hear(msg.node_id, msg.data)
+        try:
+            self._conductor.hear(msg.node_id, msg.data)
+        except Exception as fault:  # Locust would only log it, and half of what was said would count
+            traceback.print_exc()
+            is_known = isinstance(fault, PrakerjaLoadError)
+            self._conductor.fail(str(fault) if is_known else f"internal error: {fault!r}")
 
     def _send(self, client: str, order: Order) -> None:
         self._runner.send_message(KIND, pack(order), client_id=client)
@@ -197,6 +217,7 @@ class Controller:
             self._archive.close()
             record["damaged_parcels"] = self._archive.damaged
         write_json(self._folder / CONTROLLER, record)
+        self._seconds.close()
 
 
 def _why_not(host: str, port: int) -> str:

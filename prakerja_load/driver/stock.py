@@ -5,6 +5,7 @@ The same conductor, attendant and offering as everywhere; Locust's own statistic
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import http.client
 import logging
@@ -19,11 +20,13 @@ from typing import Any
 import gevent
 import msgspec
 from locust.env import Environment
+from locust.exception import RPCError
 
 from prakerja_load.applicants import stream
 from prakerja_load.driver import guard
 from prakerja_load.driver.assignment import Assignment, today
 from prakerja_load.driver.attendant import BEAT_EVERY, Attendant
+from prakerja_load.driver.build import this_build
 from prakerja_load.driver.conductor import Conductor
 from prakerja_load.driver.consent import watch_consent
 from prakerja_load.driver.feed import Feed
@@ -83,7 +86,8 @@ class Share:
         sys.setswitchinterval(0.0005)
         thread = gevent.get_hub().threadpool.spawn(self._offering.run)
         while not thread.ready():
-            self.attendant.beat()
+            with contextlib.suppress(RPCError):  # a master that cannot be reached is noticed by its silence
+                self.attendant.beat()
             thread.wait(BEAT_EVERY)
         thread.get()
         self.attendant.show_rest()
@@ -278,9 +282,14 @@ def introduce(task: Assignment, target: guard.Target) -> None:
 
 def packed_assignment(task: Assignment, number: int) -> dict[str, Any]:
     """Return an assignment as plain values for one worker."""
-    return {"worker": number, "task": msgspec.to_builtins(task)}
+    return {"worker": number, "task": msgspec.to_builtins(task), "build": this_build()}
 
 
 def unpack_assignment(packed: dict[str, Any]) -> tuple[Assignment, int]:
-    """Return (assignment, number) that the master sent."""
+    """Return (assignment, number) that the master sent; raises HarnessError when another build of this package did."""
+    if packed.get("build") != this_build():
+        whose = packed.get("build", "unknown")
+        raise HarnessError(
+            f"the master plays build {whose} of prakerja-load, this worker {this_build()}: use one image"
+        )
     return msgspec.convert(packed["task"], Assignment), int(packed["worker"])

@@ -18,6 +18,7 @@ from locust.rpc import Message
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
+from prakerja_load.driver.assignment import Assignment
 from prakerja_load.driver.message import KIND, Order, Report, pack
 from prakerja_load.driver.outlook import Ask, rows
 from prakerja_load.driver.stock import HALT_WITHIN, Lead, Share, ask_of, assign, packed_assignment, unpack_assignment
@@ -103,12 +104,11 @@ class Stock:
             self._runner.send_message(_ASSIGNMENT, packed_assignment(assignment, number), client_id=client)
 
     def _take(self, environment: Environment, msg: Message) -> None:
-        assignment, number = unpack_assignment(msg.data)
         self._guarded(lambda: self._play(environment, *unpack_assignment(msg.data)))
-        logger.info("Playing share %d of run %s", number, assignment.run)
 
-    def _play(self, environment: Environment, assignment: Any, number: int) -> None:
+    def _play(self, environment: Environment, assignment: Assignment, number: int) -> None:
         self._share = Share(environment, assignment, number, self._report, self._runner._send_stats)
+        logger.info("Playing share %d of run %s", number, assignment.run)
 
     def _stop(self, **_: Any) -> None:
         self._is_stopping = True

@@ -1,7 +1,9 @@
 """What lies in deploy/ against published schemas: of Kubernetes' own types, of compose files, of the operators' CRDs.
 
 None of them is asked over the network: lightkube carries the types, check-jsonschema the schema of compose files, and
-schemas/ tells in our own words every field that the two operators publish for a LocustTest.
+schemas/ tells in our own words every field that the two operators publish for a LocustTest. Their own files are not
+copied: they lie in the operators' repositories only, and no package of PyPI, npm or Debian that a test could depend on
+carries them. They were read there, and ours were compared with them field by field, at the commits that ours name.
 """
 
 from __future__ import annotations

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgpack
 import zmq
 
 
-def ghost(port: int, *messages: tuple[str, Any]) -> None:
-    """Say something to the controller that none of its workers says."""
+def ghost(port: int, *messages: tuple[str, Any], unreadable: Iterable[bytes] = ()) -> None:
+    """Say something to the controller that none of its workers says, and something that is no message at all."""
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.IDENTITY, b"ghost")
@@ -17,6 +18,8 @@ def ghost(port: int, *messages: tuple[str, Any]) -> None:
     socket.connect(f"tcp://127.0.0.1:{port}")
     for kind, content in messages:
         socket.send(msgpack.dumps((kind, content, "ghost")))
+    for packed in unreadable:
+        socket.send(packed)
     socket.close()
     context.term()
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ramp_rig import ROOT, TOKEN
@@ -38,12 +39,15 @@ patience = "5s"
 
 
 def locust(
-    folder: Path, *arguments: str, registrants: int = 2000, hold: str = "1s", more: str = ""
+    folder: Path, *arguments: str, registrants: int = 2000, hold: str = "1s", more: str = "", under: Sequence[str] = ()
 ) -> subprocess.Popen[str]:
-    """Start `locust` on a scenario of registrants · 0.9 / 60 arrivals/s (30 by default), with `more` at its end."""
+    """Start `locust` on a scenario of registrants · 0.9 / 60 arrivals/s (30 by default), with `more` at its end.
+
+    `under` is a command that runs it.
+    """
     scenario = folder / "tiny.toml"
     scenario.write_text(SCENARIO.format(registrants=registrants, hold=hold) + more)
-    command = [str(Path(sys.executable).with_name("locust")), "--csv", str(folder / "out"), *arguments]
+    command = [*under, str(Path(sys.executable).with_name("locust")), "--csv", str(folder / "out"), *arguments]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

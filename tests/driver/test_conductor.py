@@ -521,8 +521,12 @@ def test_who_says_hello_in_somebody_elses_place_is_refused(tmp_path: Path) -> No
     assert crew.record["foreign_messages"] == 1
 
 
-def test_a_ramp_begins_on_every_workers_own_clock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_seated", [True, False])
+def test_a_ramp_begins_on_every_workers_own_clock(tmp_path: Path, *, is_seated: bool) -> None:
+    """A stock worker needs no place and sends no evidence, and may be on another host all the same."""
     crew = Remote(tmp_path)
+    if not is_seated:
+        crew.conductor = Conductor(RUN, SCHEDULE, crew.send, crew.clock.now_ns, workers=2, drain=5.0)
     crew.meet()
     for _ in range(ENOUGH):
         assert crew.conductor.epoch is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prakerja_load.driver.gauge import Gauge, VitalLog, Vitals, resident
+from prakerja_load.evidence.journal import Kind, read_segment
 from prakerja_load.units import SECOND_NS
 
 
@@ -82,12 +85,17 @@ def test_memory_is_told_in_bytes() -> None:
     assert 10_000_000 < resident() < 10_000_000_000
 
 
-def test_a_log_of_vitals_keeps_every_second_of_117_hours() -> None:
-    log, hours = VitalLog(), 117
-    for second in range(hours * 3600):
+def test_a_log_of_vitals_has_each_second_on_disk_as_soon_as_it_is_over(tmp_path: Path) -> None:
+    log = VitalLog(tmp_path)
+    for second in range(7_200):
         log.add(second * SECOND_NS + 7, 0.12345, 0.0012345 if second % 2 else 2.5, 0.0, 50_000_000)
+    segment = read_segment(tmp_path / "vitals.seg", Kind.VITALS)  # of a log that is not closed yet
     records = log.records()
+    log.close()
 
-    assert [record["at"] for record in records] == list(range(7, hours * 3600 * SECOND_NS, SECOND_NS))
+    assert (segment.frames, segment.is_torn) == (7_200, False)
+    assert segment.records["at"].tolist() == [record["at"] for record in records]
+    assert segment.records["at"].tolist() == list(range(7, 7_200 * SECOND_NS, SECOND_NS))
+    assert np.isnan(segment.records["in_flight"]).all(), "a process that plays nobody has no such gauge"
     assert records[1] == {"at": SECOND_NS + 7, "cpu": 0.1235, "loop_lag": 0.001234, "gc_pause": 0.0, "rss": 50_000_000}
-    assert sum(record["loop_lag"] == 2.5 for record in records) == hours * 1800
+    assert sum(record["loop_lag"] == 2.5 for record in records) == 3_600

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
 import msgspec
 import pytest
 from ghost import GHOST_STATISTICS, ghost
@@ -55,7 +56,14 @@ def finished(ramp: Begin, tiny_system: Callable[..., TinySystem]) -> Finished:
     gathering = begun.controller.named("progress")
     processes = [begun.worker(number) for number in range(2)]
     begun.controller.named("started")
-    ghost(begun.port, (KIND, pack(Beat("other", 0, Totals(started=99), [], None))), ("stats", GHOST_STATISTICS))
+    ghost(
+        begun.port,
+        (KIND, pack(Beat("other", 0, Totals(started=99), [], None))),
+        ("stats", GHOST_STATISTICS),
+        ("stats", None),
+        ("locustfile", {"version": "2.0"}),  # of a stock worker, whom Locust's own master would stop listening for
+        unreadable=[msgpack.dumps(1), b"\xc1"],
+    )
     return Finished(begun, system, processes, gathering)
 
 
@@ -98,7 +106,7 @@ def test_no_arrival_starts_before_it_is_due(finished: Finished) -> None:
 
 
 def test_strangers_are_refused_and_counted(finished: Finished) -> None:
-    assert finished.record["foreign_messages"] == 2
+    assert finished.record["foreign_messages"] == 6
 
 
 def test_every_process_shows_its_vitals(finished: Finished) -> None:
@@ -162,6 +170,7 @@ class Bereft:
         self.orphan_code = orphan.join(10.0)
         self.record, self.evidence = one.record, load_ramp(one.folder)
         self.orphaned = load_ramp(other.folder)
+        self.left_behind = read_segment(other.folder / Kind.VITALS.file_name, Kind.VITALS)
         third.controller.named("finished")
         third.controller.join()
         self.withdrawn_record, self.withdrawn = third.record, load_ramp(third.folder)
@@ -202,6 +211,17 @@ def test_workers_without_their_controller_stop_within_five_seconds(bereft: Beref
     assert bereft.orphaned_at < arrivals["started"].max() <= bereft.orphaned_at + 5_000_000_000
     assert set(arrivals["ending"].tolist()) == {Ending.COMPLETED}
     assert bereft.orphaned.torn == ()
+
+
+def test_what_a_killed_controller_wrote_of_itself_is_there_up_to_its_last_second(bereft: Bereft) -> None:
+    seconds = bereft.left_behind.records
+
+    assert bereft.orphaned.controller is None, "it had no time to leave its record"
+    assert not bereft.left_behind.is_torn
+    assert seconds.size >= 1
+    assert bereft.orphaned_at - 2_000_000_000 < seconds["at"].max() <= bereft.orphaned_at + 1_000_000_000
+    assert (seconds["cpu"] > 0).all()
+    assert seconds["rss"].min() > 10_000_000
 
 
 def test_a_target_that_takes_its_consent_back_is_left_alone_within_five_seconds(bereft: Bereft) -> None:

@@ -126,3 +126,31 @@ def test_a_load_that_went_wrong_ends_with_its_code_unless_it_is_to_end_with_none
     done = ran(STOPPED, code, *options)
 
     assert (done.returncode, done.stdout) == (0, told), done.stderr
+
+
+OTHER = """
+import sys
+import msgspec
+from prakerja_load.driver.assignment import Assignment
+from prakerja_load.driver.stock import packed_assignment, unpack_assignment
+from prakerja_load.errors import HarnessError
+
+task = msgspec.json.decode(open(sys.argv[1], "rb").read(), type=Assignment)
+packed = packed_assignment(task, 1)
+assert unpack_assignment(packed) == (task, 1)
+for other in ({**packed, "build": "0.0.1+0"}, {name: packed[name] for name in ("worker", "task")}):
+    try:
+        unpack_assignment(other)
+    except HarnessError as error:
+        print(error)
+"""
+
+
+def test_a_worker_plays_nothing_for_a_master_of_another_build(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_bytes(msgspec.json.encode(make_assignment("http://127.0.0.1:1")))
+    done = ran(OTHER, tmp_path / "task.json")
+
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("the master plays build 0.0.1+0 of prakerja-load, this worker ")
+    assert second.startswith("the master plays build unknown of prakerja-load")
