@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -20,7 +20,10 @@ _PARTS = 20  # of a sample, whose maxima show how far it drifts
 _DRIFTS = 2.0  # times the drift that was seen may follow it
 _LARGEST = 700.0  # e to this power is still a float
 _FINE, _COARSE = 4_096, 128  # blocks
-_LONG_BLOCK = 16  # values in a coarse block, at least
+_LONG = 2_048  # values: from here on every sample is looked at in coarse blocks too
+_BLOCK = 12  # values in a coarse block of a shorter one, at least
+_SHORT = 384  # values: fewer show nothing slow
+_FAR = 0.98  # quantiles up to this one are asked four times their tail
 _NORMAL = NormalDist().inv_cdf(0.95)
 
 Array = NDArray[np.float64]
@@ -70,8 +73,10 @@ def quantiles(
     ordered = x[order]
     if is_whole:
         return {share: _bounded(ordered, share, float(x.size), alpha) for share in shares}
-    spread = effective_size(_ranks(x, order))
-    return {share: _dependent(x, ordered, share, spread, alpha) for share in shares}
+    ranks = _ranks(x, order)
+    spread = effective_size(ranks)
+    slowest = spread if x.size >= _LONG else effective_size(ranks, is_rare=True)
+    return {share: _dependent(x, ordered, share, (spread, slowest), alpha) for share in shares}
 
 
 def drift_bound(values: NDArray[Any], share: float, alpha: float = ALPHA) -> float:
@@ -102,17 +107,29 @@ def _tolerance_bound(values: Array, share: float, alpha: float) -> float:
     return float(values.mean()) + factor * deviation
 
 
-def _dependent(x: Array, ordered: Array, share: float, spread: float, alpha: float) -> Estimate:
-    n = x.size
+def _dependent(x: Array, ordered: Array, share: float, spreads: tuple[float, float], alpha: float) -> Estimate:
+    n, (spread, slowest) = x.size, spreads
+    is_far = share > 0.75
     value = _at(ordered, share)
-    # the few values beyond a far quantile say little about how they cluster: the tail twice as long is asked as well
-    indicators = [x > value, x >= value]
-    if share > 0.75:
-        indicators.append(x > _at(ordered, 2 * share - 1))
-    effective = min(*map(effective_size, indicators), spread * _allowance(share))
+    indicators = [x > value, x >= value, *(x > _at(ordered, 1 - tail) for tail in _longer_tails(share, n))]
+    sizes = [effective_size(each, is_rare=is_far) for each in indicators]
+    effective = min(*sizes, (slowest if is_far else spread) * _allowance(share))
     is_long = spread >= SHORTEST_WINDOW or spread >= n
     estimate = _bounded(ordered, share, effective if is_long else min(effective, spread), alpha)
     return estimate if is_long else replace(estimate, high=math.inf)
+
+
+def _longer_tails(share: float, n: int) -> Iterator[float]:
+    """Yield the longer tails that are asked how values cluster: those beyond a far quantile are few and say little.
+
+    Response times of a queue cluster beyond p95 as they do beyond p80, since all of them come from a busy period. Up to
+    p98 a tail four times as long is asked, farther out one twice as long: what the ranks allow is smaller there, and
+    a tail four times as long may be of another regime than the quantile.
+    """
+    if share > 0.75:
+        yield 2 * (1 - share)
+        if share <= _FAR and n >= _SHORT:
+            yield min(4 * (1 - share), 0.5)
 
 
 def _allowance(share: float) -> float:
@@ -202,12 +219,16 @@ def trend(times: Array, values: Array, alpha: float = ALPHA) -> Estimate:
     return Estimate(slope, slope - margin, slope + margin, n, n / widening)
 
 
-def effective_size(series: NDArray[Any]) -> float:
+def effective_size(series: NDArray[Any], *, is_rare: bool = False) -> float:
     """Return how many independent values would estimate the mean as well as this ordered series does.
 
     n_effective = Var(x) / Var(mean), the smaller of two views: up to 4 096 block means, which show what neighbors
     have in common, and 128 means of long blocks, which show a slow drift under quick noise. A constant series shows
     no dependence: n.
+
+    A sample too short for long blocks has the first view only, unless it `is_rare`, what a far quantile leaves, and
+    neighbors are alike in it. A queue forgets by more than one clock, and the first view cuts off what the slowest of
+    them adds, for that is below the noise of few values: shorter blocks show it.
     """
     n = series.size
     values = np.asarray(series, np.float64)
@@ -215,8 +236,9 @@ def effective_size(series: NDArray[Any]) -> float:
     if n < 4 or variance == 0:
         return float(n)
     size = _independent(_block_means(values, _FINE), variance, 1.0)
-    if n >= _COARSE * _LONG_BLOCK:
-        size = min(size, _independent(_block_means(values, _COARSE), variance, 0.0))
+    blocks = min(_COARSE, n // _BLOCK) if n >= _LONG or (is_rare and size <= n / 2) else 0
+    if blocks and n >= _SHORT:
+        size = min(size, _independent(_block_means(values, blocks), variance, 0.0))
     return float(np.clip(size, 1.0, n))
 
 

@@ -86,7 +86,9 @@ EARNED: dict[str, tuple[float, float, float]] = {
     "bursts, twice as long": (0.95, 0.85, 0.6),
     "timeouts": (0.95, 0.95, 0.7),
     "outages": (0.95, 0.95, 0.0),
-    "M/M/1 at 60%": (0.95, 0.7, 0.03),
+    # by the scatter of the exceedance ratio over paths this window has 83 independent values at p95 and 72 at p99, of
+    # 59 and 299 that a bound takes: where more are bounded, too little dependence was seen
+    "M/M/1 at 60%": (0.95, 0.6, 0.0),
     "M/M/8 at 80%": (0.95, 0.95, 0.85),
 }
 
