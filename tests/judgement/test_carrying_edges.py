@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from prakerja_load.judgement.capacity import Purpose
-from prakerja_load.judgement.carrying import Knee, find_knee, find_saturation, judge_limits
+from prakerja_load.judgement.carrying import Knee, find_knee, find_saturation, judge_limits, shape_of
 from prakerja_load.judgement.estimate import Estimate
+from prakerja_load.judgement.projection import Projected, ScalabilityLaw
 
 
 def step(rate: float, **known: Any) -> Any:
@@ -97,3 +100,22 @@ def test_saturation_is_the_highest_throughput_of_sound_steps_that_lag(changed: d
 
     assert saturation is not None
     assert saturation.value == found
+
+
+def test_contention_and_crosstalk_are_as_uncertain_as_the_quotients_that_they_are() -> None:
+    """The law is fitted in (a, b, c), α is b/a and β is c/a: each moves with both, and with what the two share."""
+    a, b, c = 0.02, 0.0008, 0.00001
+    covariance = (
+        np.diag([2e-4, 1e-4, 4e-7]) @ [[1, -0.4, 0.3], [-0.4, 1, -0.6], [0.3, -0.6, 1]] @ np.diag([2e-4, 1e-4, 4e-7])
+    )
+    law = ScalabilityLaw(
+        gamma=Projected(1 / a, 1 / a, 1 / a), contention=b / a, crosstalk=c / a, peak_at=Projected(40.0, 40.0, 40.0),
+        points=8, residual=0.02, reach=100.0, covariance=tuple(map(tuple, covariance.tolist())), freedom=5,
+    )  # fmt: skip
+    slopes = {"α": np.array([-b / a**2, 1 / a, 0]), "β": np.array([-c / a**2, 0, 1 / a])}
+    errors = [4.032143 * math.sqrt(slope @ covariance @ slope) for slope in slopes.values()]  # t(0.995) of 5
+
+    for found, value, error in zip(shape_of(law), (b / a, c / a), errors, strict=True):
+        assert found.value == pytest.approx(value)
+        assert found.high == pytest.approx(value + error, rel=1e-5)
+        assert found.low == pytest.approx(max(0.0, value - error), rel=1e-5)

@@ -12,12 +12,12 @@ import pytest
 from synthetic import Ramp
 
 from prakerja_load.evidence.sample import ARRIVAL, SAMPLE
-from prakerja_load.journey.step import Ending
+from prakerja_load.journey.step import Ending, Step
 from prakerja_load.judgement.backlog import growth
 from prakerja_load.judgement.case import Case
 from prakerja_load.judgement.estimate import Estimate, quantile
-from prakerja_load.judgement.history import lay_out
-from prakerja_load.judgement.objective import judge_backlog
+from prakerja_load.judgement.history import Elapsed, lay_out
+from prakerja_load.judgement.objective import judge_backlog, judge_elapsed, kept_limits
 from prakerja_load.judgement.verdict import ObjectiveResult, Verdict
 from prakerja_load.judgement.window import Window
 from prakerja_load.units import SECOND_NS
@@ -89,3 +89,37 @@ def test_every_objective_carries_the_limit_and_the_unit_that_it_is_judged_in(tmp
         ("success", 0.999, "ratio"),
         ("backlog", pytest.approx(0.01), "ratio"),
     ]
+
+
+def timed(seconds: float, count: int, estimate: Estimate, share: float) -> Any:
+    """Return a case of one step, at which so many arrivals took just as long, with a limit of 1 s for a quantile."""
+    step = Step(1, "log-in")
+    return SimpleNamespace(
+        is_curve=False,
+        alpha=0.05,
+        gated=(step,),
+        last_step=step,
+        objectives=SimpleNamespace(quantile=share),
+        elapsed={1: Elapsed(np.arange(count), np.full(count, seconds))},
+        elapsed_estimates={1: {share: estimate, 0.99: estimate}},
+        elapsed_limit=lambda number: 1.0,
+    )
+
+
+@pytest.mark.parametrize(("low", "told"), [(-math.inf, "unknown"), (0.1, "100 ms")])
+def test_a_lower_bound_that_a_sample_does_not_earn_is_called_unknown(low: float, told: str) -> None:
+    """Of a quantile below the median, four values bound it from above and not from below."""
+    (result,) = judge_elapsed(timed(0.2, 4, Estimate(0.2, low, 0.3, 4, 4.0), 0.4))
+
+    assert result.verdict is GREEN
+    assert result.reason == f"200 ms (from {told} to 300 ms), limit 1 s"
+
+
+@pytest.mark.parametrize(("count", "kept"), [(298, ()), (299, (0.05, 0.1, 0.25, 0.5, 1.0, 2.0))])
+def test_a_published_limit_is_one_of_the_p99_whatever_quantile_a_scenario_asks_for(
+    count: int, kept: tuple[float, ...]
+) -> None:
+    """Of a window too short for an upper bound, 299 of whom none came near a limit prove that 99 % keep it."""
+    unearned = Estimate(0.001, 0.001, math.inf, count, 4.0)
+
+    assert kept_limits(timed(0.001, count, unearned, 0.5)) == kept

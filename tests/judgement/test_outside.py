@@ -231,3 +231,19 @@ def test_the_order_of_the_rows_changes_no_verdict(states: list[int], rows: list[
     assert after.verdict is before.verdict
     assert sum(harm(after).values()) >= bool(harm(before))
     assert (after.lost, after.unexpected) == (before.lost, before.unexpected)
+
+
+def test_of_rows_that_are_as_they_were_sent_no_write_is_made_again() -> None:
+    """Drawing people is what costs: each is drawn once, to take the write down, and again only for a changed row."""
+    drawn: list[int] = []
+
+    def draw(index: int) -> Record:
+        drawn.append(index)
+        return record(index)
+
+    counted = Writes(1, "sign-up", np.full(6, ACK, np.uint8), np.zeros(6, np.bool_), draw)
+
+    met([counted], GOOD)
+    assert drawn == list(range(6))
+    met([counted], [*GOOD[:5], row(5, name="Ani")])
+    assert set(drawn[12:]) == {5}

@@ -89,6 +89,8 @@ def test_nothing_is_said_beyond_twice_the_measured_range() -> None:
         (SPREAD[:7], (50.0, 0.02, 0.0001), "outside what was measured"),
         (SPREAD, (50.0, 0.02, 0.0), "does not fall beyond any peak"),
         ([5.0] * 8, LAW, "do not differ enough"),
+        ([45 + 0.001 * k for k in range(8)], LAW, "do not differ enough"),
+        (SPREAD, (50.0, -0.02, 0.0005), "α is below 0"),
     ],
 )
 def test_what_the_points_cannot_show_is_not_told(ns: list[float], law: tuple[float, float, float], reason: str) -> None:

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from synthetic import CURVE, TEXT, Ramp, parse, run_directory
 
+from prakerja_load.evidence.ledger import LedgerState
 from prakerja_load.evidence.run_directory import RUN, write_json
 from prakerja_load.journey.step import Outcome
 from prakerja_load.judgement.case import Case
 from prakerja_load.judgement.estimate import NOTHING
 from prakerja_load.judgement.judge import judge_run, with_headroom
+from prakerja_load.judgement.plan import journey_figures
 from prakerja_load.judgement.ramp import undecided
 from prakerja_load.judgement.resources import keeps_memory, memory_growth
 from prakerja_load.judgement.verdict import Counts, RampJudgement, Verdict
@@ -150,3 +152,29 @@ def test_a_target_that_tells_too_little_is_not_accused() -> None:
         "the target told nothing of its memory",
         "",
     )
+
+
+def test_a_write_that_a_ramp_had_in_doubt_is_no_stranger_when_it_lands_during_the_next(tmp_path: Path) -> None:
+    """Two ramps of an arrival a second: the ninth join of the first was not answered, and is found with the second."""
+    asked = ["ramps=[{name='6 000', registrants=6000}, {name='7 000', registrants=7000}]"]
+    late = {"kind": "join-wave", "key": "k1r1-9-3", "wave": 7}
+    ramps = [
+        Ramp(scenario=parse(*asked), state={9: LedgerState.IN_DOUBT}),
+        Ramp(scenario=parse(*asked), number=2, run="k1r2", rows=lambda rows: [*rows, late]),
+    ]
+    path = run_directory(tmp_path / "run", ramps)
+    write_json(path / RUN, {"overrides": asked})
+
+    first, second = (ramp.integrity for ramp in judge_run(path).ramps)
+
+    assert (first.in_doubt, first.not_landed, second.unexpected) == (1, 1, 0)
+    assert second.reasons == ("1 write that an earlier ramp had in doubt landed since",)
+
+
+def test_the_rate_of_people_present_at_once_is_told_by_the_time_of_a_journey(tmp_path: Path) -> None:
+    path = run_directory(tmp_path / "run", [], TEXT.replace("peak_minute_share = 0.01", "in_system = 500"))
+
+    (told,) = judge_run(path).ramps
+
+    present = parse("demand={in_system=500, process='uniform'}")
+    assert told.rate == pytest.approx(500 / journey_figures(present).mean_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +19,8 @@ from prakerja_load.errors import EvidenceError, ScenarioError
 from prakerja_load.evidence.elsewhere import Elsewhere, read_elsewhere, write_elsewhere
 from prakerja_load.evidence.ledger import Fates, LedgerState
 from prakerja_load.evidence.outside import open_file
+from prakerja_load.evidence.run_directory import RAMP
+from prakerja_load.journey.step import Outcome
 from prakerja_load.judgement.judge import judge_run
 from prakerja_load.judgement.lookup import Lookup, TableOrder
 from prakerja_load.judgement.outside import recalled
@@ -311,3 +314,35 @@ def test_rows_in_a_database_are_found_by_a_query(tmp_path: Path) -> None:
     assert asked("select request, 8 as g from joins").corrupted == 6_500
     with pytest.raises(EvidenceError, match="cannot query"):
         asked("select nothing")
+
+
+FEW = ["ramps=[{name='6 000', registrants=6000}]"]  # an arrival a second
+
+
+def few(folder: Path, ramp: Ramp, first_person: int = 0) -> Path:
+    """Write a run of few arrivals, the first of whom is this person."""
+    path = run_directory(folder / "run", [ramp], TEXT.replace("600 000", "6 000").replace("600_000", "6_000"))
+    record = next((path / "ramps").iterdir()) / RAMP
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"first_person": first_person}))
+    return path
+
+
+def test_people_below_the_first_who_came_were_stored_before_and_are_told_apart_from_strangers(tmp_path: Path) -> None:
+    ramp = Ramp(scenario=parse(*FEW), has_export=False)
+    path, count = few(tmp_path, ramp, first_person=9), ramp.plan.count
+    lookup = Lookup("email", {"email": "mail"})
+
+    result, prefilled, others = looked_up(path, table_of(tmp_path, range(9 + count)), lookup)
+    assert (result.verified, result.verdict, prefilled, others) == (count, Verdict.SUSTAINED, 9, 0)
+
+    result, prefilled, others = looked_up(path, table_of(tmp_path, range(5, 10 + count)), lookup)
+    assert (result.verified, result.unexpected, prefilled, others) == (count, 1, 4, 1)
+
+
+def test_a_ramp_in_which_nobody_came_as_far_as_the_write_looked_up_has_none(tmp_path: Path) -> None:
+    ramp = Ramp(scenario=parse(*FEW), has_export=False).fail(1, slice(None), Outcome.ERROR, 0.01)
+
+    (found,), *_ = reconcile_table(few(tmp_path, ramp), open_file(table_of(tmp_path, [3])), LOOKUP)
+
+    assert (found.number, found.name) == (1, "6 000")
+    assert (found.integrity.acknowledged, found.integrity.in_doubt, found.integrity.unexpected) == (0, 0, 1)

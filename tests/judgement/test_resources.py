@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from prakerja_load.journey.journeys import make_journey
 from prakerja_load.judgement.case import Case, open_case
 from prakerja_load.judgement.resources import judge_memory, keeps_memory, memory_growth
 from prakerja_load.judgement.verdict import Finding, ObjectiveResult, Verdict, combine
+from prakerja_load.judgement.window import Window
 from prakerja_load.units import SECOND_NS
 
 GREEN, OPEN, RED = Verdict
@@ -107,3 +110,14 @@ def test_a_starved_generator_does_not_excuse_a_leak(tmp_path: Path) -> None:
 
     assert isinstance(leak, ObjectiveResult)
     assert combine([starved], [leak], integrity)[0] is RED
+
+
+def test_a_target_that_told_too_little_is_called_so_where_its_memory_is_limited() -> None:
+    memory = np.column_stack([SECONDS[:19] * SECOND_NS, np.full(19, 300 * MIB)])
+    limits: Any = SimpleNamespace(memory_growth=64 * MIB)
+    case: Any = SimpleNamespace(evidence=SimpleNamespace(memory=memory), window=Window(0.0, 60.0), objectives=limits)
+
+    (result,) = judge_memory(case)
+
+    assert result.verdict is OPEN
+    assert result.reason == "the target told too little, limit 64 MiB"

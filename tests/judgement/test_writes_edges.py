@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from synthetic import Ramp
 
+from prakerja_load.evidence.elsewhere import Elsewhere, write_elsewhere
 from prakerja_load.evidence.ledger import Fates, LedgerState
 from prakerja_load.evidence.ramp import RampRecord
 from prakerja_load.journey.step import Registrant, Step, key_of
@@ -165,3 +166,13 @@ def test_of_a_lost_worker_only_who_has_no_record_may_have_written_without_a_trac
 
     assert np.flatnonzero(fates.is_unaccounted).tolist() == unaccounted
     assert fates.total(ACK) == ramp.plan.count - 1
+
+
+def test_what_was_found_in_another_table_counts_where_there_is_no_export_and_only_there(tmp_path: Path) -> None:
+    said = {"verified": 2, "unverified": 0, "reasons": [], "examples": []}
+    write_elsewhere(tmp_path, Elsewhere("people.csv", 3, said, np.ones(2, np.bool_)))
+
+    by_table, by_export = (reconciled(tmp_path, rows, fates(ACK, ACK)) for rows in (None, [row(0)]))
+
+    assert (by_table.verdict, by_table.verified, by_table.lost) == (Verdict.SUSTAINED, 2, 0)
+    assert (by_export.verdict, by_export.verified, by_export.lost) == (Verdict.NOT_SUSTAINED, 1, 1)
