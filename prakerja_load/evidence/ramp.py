@@ -66,6 +66,7 @@ class RampEvidence:
     arrivals: Records
     ledger: Records
     vitals: Mapping[int, Records] = field(default_factory=dict)  # by worker
+    led: Records = field(default_factory=lambda: np.empty(0, DTYPES[Kind.VITALS]))  # vitals of the controller
     controller: Mapping[str, Any] | None = None
     target: Mapping[str, Any] | None = None
     stored: Path | None = None  # the saved export, None when there is none
@@ -131,6 +132,7 @@ def _joined(
         arrivals=_chosen(whole.arrivals, wanted.get(Kind.ARRIVALS)),
         ledger=_chosen(whole.ledger, wanted.get(Kind.LEDGER)),
         vitals={worker: np.concatenate(records) for worker, records in vitals.items()},
+        led=np.concatenate([*(part.led for part, _ in earlier), last.led]),
         cut_at=whole.cut_at,
         offsets=whole.offsets,
         carried=whole.carried,
@@ -179,6 +181,7 @@ def _load(path: Path, keep: Mapping[Kind, Wanted]) -> tuple[RampEvidence, Segmen
         arrivals=_merged(segments[Kind.ARRIVALS], Kind.ARRIVALS),
         ledger=_merged(segments[Kind.LEDGER], Kind.LEDGER),
         vitals=segments[Kind.VITALS],
+        led=_led(path, torn),
         controller=controller,
         target=_mapping(path, TARGET, missing),
         stored=stored if stored.is_file() else None,
@@ -189,6 +192,17 @@ def _load(path: Path, keep: Mapping[Kind, Wanted]) -> tuple[RampEvidence, Segmen
         missing=tuple(missing),
     )
     return found, segments
+
+
+def _led(path: Path, torn: list[str]) -> Records:
+    """Return the vitals that the controller wrote each second; none where it never began, or kept them elsewhere."""
+    place = path / Kind.VITALS.file_name
+    if not place.is_file():
+        return np.empty(0, DTYPES[Kind.VITALS])
+    segment = read_segment(place, Kind.VITALS)
+    if segment.is_torn:
+        torn.append(place.name)
+    return segment.records
 
 
 def _left(segments: Segments, worker: int) -> Left:

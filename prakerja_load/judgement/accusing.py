@@ -60,8 +60,8 @@ def shows_vitals(case: Case) -> Seen:
     """Check that each worker, and a controller that left a record, wrote down their health."""
     window, seen = case.window, [_in_window(vitals, case.window).size for vitals in case.evidence.vitals.values()]
     fewest, own = min(seen, default=0), len(_own_vitals(case))
-    # of a ramp that was cut off, only the last part's controller leaves its record
-    since = max((window.start, *case.evidence.cut_at))
+    # a controller that kept its seconds in its record alone has left them of the last part only
+    since = window.start if case.evidence.led.size else max((window.start, *case.evidence.cut_at))
     is_led = case.evidence.controller is None or own >= SEEN_SECONDS * (window.stop - since) - 1
     is_played = len(seen) >= max(1, case.evidence.ramp.workers) and fewest >= SEEN_SECONDS * window.length - 1
     return Seen(is_played and is_led, f"{fewest} s at least of each worker, {own} s of the controller")
@@ -205,9 +205,11 @@ def _in_window(vitals: Records, window: Window) -> Records:
 
 
 def _own_vitals(case: Case) -> list[Mapping[str, Any]]:
-    """Return the controller's vitals of the judged seconds."""
-    window = case.window
-    vitals = case.controller.get("vitals") or ()
+    """Return the controller's vitals of the judged seconds: what it wrote each second, or left in its record."""
+    window, led = case.window, case.evidence.led
+    names = ("at", "cpu", "loop_lag", "gc_pause", "rss")
+    vitals = [dict(zip(names, one, strict=True)) for one in led[list(names)].tolist()]
+    vitals = vitals or case.controller.get("vitals") or []
     return [vital for vital in vitals if window.start <= float(vital.get("at", -1)) / SECOND_NS - 0.5 < window.stop]
 
 

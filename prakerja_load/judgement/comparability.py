@@ -18,6 +18,7 @@ ENVIRONMENT = ("machine", "processor", "cores", "memory", "clock source")
 _VERSION = "version of "
 _NOT_ASKED = frozenset({"seed", "today", "wave", "prefilled", "returning_password", "origin"})  # of a journey's options
 _SYSTEM = {"target", "registrar"}
+_ANOTHER_TRY = re.compile(r"\.ramps\.\d+\.(draw|name)|\.load\.(workers|tolerate_worker_loss)|\.objectives\.looks")
 _LONG = 60
 
 
@@ -57,6 +58,21 @@ def facts(
     asked["environment python"] = ".".join(environment.get("python", "unknown").split(".")[:2])
     asked |= {label: text for label, text in environment.items() if label.startswith(_VERSION)}
     return Facts(name, asked, {key.lstrip("."): value for key, value in system.items()})
+
+
+def question(scenario: Scenario) -> str:
+    """Return 32 hexadecimal digits that two runs share if the later is another try: the same asked of the same system.
+
+    Who draws another seed, sends from more workers or renames a scenario tries once more, so these count for nothing
+    here; nor do the looks that are declared. Without a URL the system is the embedded registrar, as it is set up.
+    """
+    content = scenario.model_dump(mode="json", exclude={"name", "description", "seed", *_SYSTEM})
+    asked = {key: value for key, value in _flat("", content) if not _ANOTHER_TRY.fullmatch(key)}
+    url = scenario.target.url
+    system = {"url": url} if url is not None else scenario.registrar.model_dump(mode="json")
+    asked |= _flat("system", system)
+    asked["wave_quota"] = str(scenario.registrar.wave_quota)
+    return Facts("", asked, {}).digest
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:

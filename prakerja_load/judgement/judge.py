@@ -18,6 +18,7 @@ from prakerja_load.evidence.ramp import load_ramp
 from prakerja_load.evidence.run_directory import ENVIRONMENT, RUN, SCENARIO, RunDirectory
 from prakerja_load.journey.journeys import make_journey
 from prakerja_load.journey.options import JourneyOptions
+from prakerja_load.judgement import tries
 from prakerja_load.judgement.ramp import journey_seconds, judge_ramp, undecided
 from prakerja_load.judgement.rule import crash_text
 from prakerja_load.judgement.sentence import not_tested
@@ -47,6 +48,8 @@ def judge_run(path: Path, only: Collection[int] | None = None) -> RunJudgement:
         ramps=ramps,
         environment={str(key): str(value) for key, value in _mapping(directory, ENVIRONMENT).items()},
         not_tested=not_tested(scenario),
+        earlier_runs=tries.parse(run.get("earlier_runs")),
+        looks=scenario.objectives.looks,
     )
 
 

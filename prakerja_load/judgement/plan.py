@@ -203,6 +203,7 @@ def lines(made: Plan) -> list[str]:
         f"{format_share(figures.finishing)} meant to finish",
         f"think times × {journey.think_time_scale:.6g}: {format_duration(figures.think_time)} an arrival on average, "
         f"99 of 100 whole journeys within {format_duration(figures.longest)}",
+        _looks_line(scenario.objectives.looks),
     ]
     for outlook in made.ramps:
         text += ["", *_ramp_lines(scenario, figures, outlook)]
@@ -210,6 +211,13 @@ def lines(made: Plan) -> list[str]:
     if made.problems:
         text.append(f"{len(made.problems)} reason{'s'[: len(made.problems) > 1]} why no verdict can be reached")
     return text
+
+
+def _looks_line(looks: int) -> str:
+    """Return what `objectives.looks` promises: nothing is repeated by itself."""
+    often = "once" if looks == 1 else f"up to {looks} times"
+    share = format_share(ALPHA / looks)
+    return f"meant to be run {often} before you decide (objectives.looks): every bound errs in at most {share} of runs"
 
 
 def quantile_need(quantile: float, alpha: float = ALPHA) -> int:
@@ -271,6 +279,10 @@ def _needs(scenario: Scenario, ramp: RampPlan, figures: JourneyFigures) -> Itera
         need = ratio_need(ratio, alpha)
         proof = f"{format_share(ratio)} needs {format_count(need)} without a failure; objectives.{key}"
         yield SampleNeed(objective, "journeys", finishing, need, proof)
+    if ramp.claim == "peak" and limits.completed_share < 1:  # a curve is asked for its drain time instead
+        need = ratio_need(limits.completed_share, alpha)
+        proof = f"{format_share(limits.completed_share)} completed needs {format_count(need)} without one left waiting"
+        yield SampleNeed("backlog growth", "arrivals", ramp.judged, need, f"{proof}; objectives.completed_share")
     if limits.every_window is not None:
         inside = ramp.rate * limits.every_window * figures.finishing
         yield SampleNeed(f"every {format_duration(limits.every_window)}, {name}", "journeys", inside, bound, why)
@@ -323,7 +335,10 @@ def _short(ramp: RampPlan, need: SampleNeed, scenario: Scenario) -> Problem:
 
 
 def _load_problems(scenario: Scenario, figures: JourneyFigures, ramps: list[RampPlan]) -> Iterator[Problem]:
-    """Yield what is wrong for the run as a whole: its cuts and its people."""
+    """Yield what is wrong for the run as a whole: its limit that nothing proves, its cuts and its people."""
+    if scenario.claim == "peak" and scenario.objectives.completed_share >= 1:
+        why = "no number of arrivals proves that none is ever left waiting"
+        yield Problem("objectives.completed_share", "100 %", "less than 100 %, such as 99 %", why)
     journey = f"99 of 100 journeys are over after {format_duration(figures.p99_seconds)}"
     least = f"at least {math.ceil(figures.p99_seconds * 10) / 10:g} s"
     if scenario.claim == "peak" and scenario.load.warm_up < figures.p99_seconds:

@@ -126,7 +126,7 @@ class Integrity:
     reasons: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     undersold: int = 0
-    is_whole: bool = True  # all that is stored was looked through; otherwise a count of what is stored is a least
+    is_whole: bool = field(kw_only=True)  # all that is stored was looked through; else a count of it is a least
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,15 @@ class RampJudgement:
 
 
 @dataclass(frozen=True)
+class EarlierRun:
+    """A run that asked the same of the same system, as it stood when this one began."""
+
+    run: str  # name of its directory
+    created: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class RunJudgement:
     """Everything said about one run directory."""
 
@@ -192,6 +201,8 @@ class RunJudgement:
     ramps: tuple[RampJudgement, ...]
     environment: dict[str, str]
     not_tested: tuple[str, ...] = ()
+    earlier_runs: tuple[EarlierRun, ...] = ()  # in the same folder, oldest first
+    looks: int = 1  # how often the scenario means to be run before somebody decides; shares the error
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:

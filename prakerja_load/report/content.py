@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
+from prakerja_load.judgement import tries
 from prakerja_load.judgement.verdict import Counts, ObjectiveResult, RampJudgement, RunJudgement, Verdict
 from prakerja_load.report import guide
 from prakerja_load.report.curves import (
@@ -56,7 +57,7 @@ def build(run: RunJudgement) -> Report:
         ramps=tuple(_section(ramp) for ramp in run.ramps),
         not_tested=run.not_tested,
         environment=_environment(run.environment),
-        guide=guide.lines(run.ramps),
+        guide=guide.lines(run.ramps, tries.sentences(tries.tries_of(run))),
     )
 
 
@@ -130,11 +131,13 @@ def _summary(run: RunJudgement) -> tuple[str, ...]:
 
 
 def _run_facts(run: RunJudgement) -> tuple[tuple[str, str], ...]:
+    tried = tries.line(tries.tries_of(run))
     return (
         ("Run", run.run),
         ("Seed", seed_text(run.seed)),
         ("Created", run.created),
         ("Exit code", f"{run.exit_code}: {guide.EXIT_CODES.get(run.exit_code, 'unknown')}"),
+        *((("Earlier runs", tried),) if tried else ()),
     )
 
 

@@ -73,8 +73,8 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def lines(ramps: tuple[RampJudgement, ...]) -> tuple[tuple[str, str], ...]:
-    """Return (term, explanation) pairs: the claims this run makes, then how every report is read."""
+def lines(ramps: tuple[RampJudgement, ...], tried: str = "") -> tuple[tuple[str, str], ...]:
+    """Return (term, explanation) pairs: the tries before this run, the claims it makes, how every report is read."""
     claims = dict.fromkeys(ramp.claim for ramp in ramps)
     told = tuple((f"Claim “{claim}”", capital(CLAIMS[claim])) for claim in claims if claim in CLAIMS)
-    return told + _LINES
+    return ((("Earlier runs", tried),) if tried else ()) + told + _LINES

@@ -18,15 +18,16 @@ from prakerja_load.errors import HarnessError, Problem, ScenarioError, UsageErro
 from prakerja_load.evidence.part import part_paths
 from prakerja_load.evidence.progress import Progress
 from prakerja_load.evidence.run_directory import ENVIRONMENT, RUN, SCENARIO, RunDirectory, write_bytes
+from prakerja_load.judgement import comparability, ports, tries
 from prakerja_load.judgement import plan as planning
-from prakerja_load.judgement import ports
 from prakerja_load.judgement.judge import judge_run
-from prakerja_load.judgement.record import write_verdict
+from prakerja_load.judgement.record import plain, write_verdict
 from prakerja_load.judgement.verdict import RunJudgement, Verdict
 from prakerja_load.report.live import Live
 from prakerja_load.report.write import write_reports
 from prakerja_load.scenario import Scenario, digest, load
 from prakerja_load.trial import crew, environment, ramp, remainder
+from prakerja_load.trial.earlier import runs_before
 from prakerja_load.trial.interruption import postponed
 from prakerja_load.trial.process import hold, split_cores
 from prakerja_load.trial.remainder import Rest
@@ -96,7 +97,11 @@ def start(order: Order, display: Live, clock: Clock | None = None, *, standing: 
     if not order.undecidable:
         made = planning.plan(_only(scenario, numbers), space=ports.of_this_machine())
         planning.refuse_undecidable(made, str(order.scenario))
+    standing = standing or Standing()
     name = f"{clock.wall():%Y%m%dT%H%M%SZ}-{scenario.name}-{scenario.seed}"
+    question = comparability.question(scenario)
+    # a search repeats rates by rules of its own, which its page states
+    before = runs_before(order.reports, question, numbers) if standing.folder is None else ()
     with postponed():  # whoever interrupts from here on finds a directory that can be judged
         directory = RunDirectory.create(order.reports / name)
         write_bytes(directory.file(SCENARIO), order.scenario.read_bytes())
@@ -115,12 +120,12 @@ def start(order: Order, display: Live, clock: Clock | None = None, *, standing: 
                 "scenario_digest": digest(scenario),
                 "overrides": list(order.settings),
                 "ramps": list(numbers),
+                "question": question,
+                "earlier_runs": plain(before),
             },
         )
     with hold(directory.path):
-        return _sail(
-            Voyage(directory, scenario, run, numbers, clock, display, standing or Standing(), order.controller)
-        )
+        return _sail(Voyage(directory, scenario, run, numbers, clock, display, standing, order.controller))
 
 
 def resume(
@@ -202,6 +207,8 @@ def _sail(voyage: Voyage) -> RunJudgement:
         page, _ = write_reports(judged, voyage.directory.path)
         for one in judged.ramps:
             voyage.display.message(one.sentence)
+        if tried := tries.line(tries.tries_of(judged)):
+            voyage.display.message(tried)
         voyage.display.message(f"report: {page}")
         if voyage.standing.was_interrupted:
             _say_how_to_go_on(voyage)

@@ -136,3 +136,23 @@ def test_a_ramp_file_that_says_nothing_useful_is_missing(tmp_path: Path, content
 def test_no_folder_is_no_ramp(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match="no ramp's folder"):
         load_ramp(tmp_path / "missing")
+
+
+def test_what_a_controller_wrote_of_itself_is_that_of_all_parts(tmp_path: Path) -> None:
+    part = fill_part(fill(tmp_path))
+    assert load_ramp(tmp_path).led.size == 0, "as in the folders of earlier versions"
+    for folder, ats in ((part, [1, 2, 3]), (tmp_path, [5, 6])):
+        records = np.zeros(len(ats), DTYPES[Kind.VITALS])
+        records["at"] = ats
+        with SegmentWriter(folder / Kind.VITALS.file_name, Kind.VITALS) as segment:
+            segment.append(records)
+    with (part / Kind.VITALS.file_name).open("ab") as file:
+        file.write(b"torn by a kill")
+
+    evidence = load_ramp(tmp_path)
+
+    assert evidence.led["at"].tolist() == [1, 2, 3, 5, 6]
+    assert evidence.torn == ()
+    with (tmp_path / Kind.VITALS.file_name).open("ab") as file:
+        file.write(b"torn")
+    assert load_ramp(tmp_path).torn == ("vitals.seg",)

@@ -26,7 +26,7 @@ def led(window: Window, **changed: tuple[int, float]) -> Case:
     for name, (count, value) in changed.items():
         for second in seconds[-count:]:
             second[name] = value
-    evidence = SimpleNamespace(vitals={}, controller={"vitals": seconds}, cut_at=())
+    evidence = SimpleNamespace(vitals={}, controller={"vitals": seconds}, cut_at=(), led=np.empty(0, VITAL))
     case = {"evidence": evidence, "controller": evidence.controller, "window": window, "lateness_limit": 0.15}
     return cast(Case, SimpleNamespace(**case))
 
@@ -48,11 +48,15 @@ def test_delays_of_hours_are_a_share_of_hours(name: str, check: Any, count: int,
     assert check(led(HOURS, **{name: (count, 1.5)})).holds is holds
 
 
-def shown(own: Any, cut_at: tuple[float, ...] = ()) -> tuple[bool, str]:
+def shown(own: Any, cut_at: tuple[float, ...] = (), led: tuple[int, ...] = ()) -> tuple[bool, str]:
     """Return what is found where a worker was seen for all of 10 s, and the controller like this."""
+    written = np.zeros(len(led), VITAL)
+    written["at"] = np.array(led, np.int64) * SECOND_NS
     vitals = np.zeros(10, VITAL)
     vitals["at"] = (np.arange(10) + 1) * SECOND_NS
-    evidence = SimpleNamespace(vitals={0: vitals}, ramp=SimpleNamespace(workers=1), controller=own, cut_at=cut_at)
+    evidence = SimpleNamespace(
+        vitals={0: vitals}, ramp=SimpleNamespace(workers=1), controller=own, cut_at=cut_at, led=written
+    )
     case = SimpleNamespace(evidence=evidence, controller=own or {}, window=Window(0.0, 10.0))
     return accusing.shows_vitals(cast(Case, case))[:2]
 
@@ -79,3 +83,14 @@ def test_a_controller_must_show_how_it_was_for_nine_seconds_in_ten(
     own: dict[str, Any] | None, cut_at: tuple[float, ...], told: tuple[bool, int]
 ) -> None:
     assert shown(own, cut_at) == (told[0], f"10 s at least of each worker, {told[1]} s of the controller")
+
+
+@pytest.mark.parametrize(("written", "holds"), [(range(1, 9), True), (range(1, 8), False), ([*range(3), 8, 9], False)])
+def test_of_a_ramp_in_parts_the_seconds_that_were_written_are_asked_for_from_the_first_part_on(
+    written: Any, *, holds: bool
+) -> None:
+    own = seconds(*range(1, 11))  # its record says more: what was written each second goes before it
+
+    found = shown(own, (2.0, 5.0), tuple(written))
+
+    assert found == (holds, f"10 s at least of each worker, {sum(at > 0 for at in written)} s of the controller")

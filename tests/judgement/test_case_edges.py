@@ -94,7 +94,9 @@ def vitals(seconds: int) -> Any:
 )
 def test_every_worker_must_show_how_it_was(workers: int, seen: dict[int, Any], told: Seen) -> None:
     """Of 10 judged seconds 90 %, less the one that the window's edge cuts."""
-    evidence = SimpleNamespace(vitals=seen, ramp=SimpleNamespace(workers=workers), controller=None, cut_at=())
+    evidence = SimpleNamespace(
+        vitals=seen, ramp=SimpleNamespace(workers=workers), controller=None, cut_at=(), led=vitals(0)
+    )
     case = cast(Case, SimpleNamespace(evidence=evidence, window=Window(0.0, 10.0), controller={}))
 
     found = accusing.shows_vitals(case)

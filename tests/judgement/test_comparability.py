@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from synthetic import parse
 
-from prakerja_load.judgement.comparability import Facts, NotComparableError, changed_system, differences, facts, refuse
+from prakerja_load.judgement.comparability import (
+    Facts,
+    NotComparableError,
+    changed_system,
+    differences,
+    facts,
+    question,
+    refuse,
+)
 
 MACHINE = {
     "machine": "x86_64", "processor": "EPYC", "cores": "2", "memory": "24.0 GiB", "clock source": "tsc",
@@ -96,3 +104,59 @@ def test_a_long_value_is_told_by_its_beginning_and_a_digest() -> None:
 
     assert len(str(problem)) < 200
     assert problem.given.count("def play()") >= 2
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=12"],
+        ["ramps.1.draw=3"],
+        ["ramps.1.name=again"],
+        ["name=other", "description=other words"],
+        ["load.workers=2", "load.tolerate_worker_loss=true"],
+        ["objectives.looks=3"],
+    ],
+    ids=lambda overrides: overrides[0],
+)
+def test_another_draw_of_the_same_demand_is_another_try_at_the_same_question(overrides: list[str]) -> None:
+    assert question(parse(*overrides)) == question(parse())
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "ramps.1.hold=61s",
+        "ramps.1.registrants=9",
+        "demand.multiplier=2",
+        "objectives.quantile=95%",
+        "objectives.journey_success=98%",
+        "load.patience=7s",
+        "journey.photo_size=8192",
+        "registrar.wave_quota=5",
+        "registrar.civil_latency=30ms",
+        'target.url="http://127.0.0.1:9"',
+    ],
+)
+def test_who_asks_something_else_or_another_system_tries_for_the_first_time(override: str) -> None:
+    assert question(parse(override)) != question(parse())
+
+
+def test_a_system_is_known_by_its_address_not_by_who_allows_the_load() -> None:
+    here = 'target.url="http://site.example"'
+    asked = question(parse(here, "target.authorized_by=owner"))
+
+    assert asked == question(parse(here, "target.authorized_by=another", "target.contact=night@site.example"))
+    assert asked != question(parse('target.url="http://other.example"', "target.authorized_by=owner"))
+
+
+def test_words_of_a_scenario_are_told_as_they_were_written() -> None:
+    (problem,) = differences([of("a"), of("b", "ramps.1.name=élan")])
+
+    assert (problem.key, problem.given) == ("scenario.ramps.1.name", '"600 000" in a; "élan" in b')
+
+
+def test_what_only_one_of_two_systems_has_is_told_as_nothing_in_the_other() -> None:
+    bare, full = Facts("a", {}, {"same": "1"}), Facts("b", {}, {"same": "1", "registrar.workers": "2"})
+
+    assert changed_system(bare, full) == ["registrar.workers: nothing → 2"]
+    assert changed_system(full, bare) == ["registrar.workers: 2 → nothing"]

@@ -19,6 +19,7 @@ from prakerja_load.journey.journeys import make_journey
 from prakerja_load.journey.options import JourneyOptions
 from prakerja_load.judgement import plan as planning
 from prakerja_load.judgement.plan import JourneyFigures, Plan
+from prakerja_load.judgement.tails import beta_quantile
 
 BOX = Path(__file__).parent.parent.parent / "scenarios"
 FIGURES = JourneyFigures(
@@ -201,6 +202,53 @@ def test_the_hold_that_a_refusal_asks_for_is_enough() -> None:
 def test_several_looks_need_more() -> None:
     assert planned().problems == ()
     assert "needs 4 095" in refused("objectives.looks=3").hint
+
+
+@pytest.mark.parametrize(
+    ("looks", "words"),
+    [(1, "run once before you decide (objectives.looks): every bound errs in at most 5 % of runs"),
+     (3, "run up to 3 times before you decide (objectives.looks): every bound errs in at most 1.667 % of runs")],
+)  # fmt: skip
+def test_the_plan_says_what_the_looks_declared_mean(looks: int, words: str) -> None:
+    assert f"meant to be {words}" in planning.lines(planned(f"objectives.looks={looks}"))
+
+
+LENIENT = ("objectives.quantile=80%", "objectives.step_success=80%", "objectives.journey_success=80%")
+
+
+def test_a_backlog_that_too_few_arrivals_could_prove_is_refused() -> None:
+    few = (*LENIENT, "objectives.arrivals=9", "ramps.1.registrants=4_000", "ramps.1.prefill=4_000")
+    problem = refused(*few)
+
+    assert problem.key == "ramps.1.hold"
+    assert "192 arrivals for backlog growth" in problem.given
+    assert "99 % completed needs 300 without one left waiting; objectives.completed_share" in problem.hint
+    assert planned(*few, "objectives.completed_share=95%").problems == ()
+    asked = problem.allowed.split()[2]
+    assert planned(*few, f"ramps.1.hold={asked}s").problems == ()
+
+
+def test_what_the_plan_wants_for_the_backlog_bounds_it_and_less_does_not() -> None:
+    """The bound of none of n arrivals left waiting, as the judgement draws it, against the limit of the plan."""
+    for share, alpha in ((0.99, 0.05), (0.99, 0.05 / 3), (0.95, 0.05), (0.9, 0.05)):
+        need = planning.ratio_need(share, alpha)
+
+        assert beta_quantile(1 - alpha, 1, need) <= 1 - share
+        assert beta_quantile(1 - alpha, 1, round(need * 0.93)) > 1 - share
+
+
+def test_a_backlog_of_exactly_none_is_refused_because_nothing_proves_it() -> None:
+    problem = refused("objectives.completed_share=100%")
+
+    assert (problem.key, problem.given) == ("objectives.completed_share", "100 %")
+
+
+def test_a_curve_has_no_backlog_to_prove() -> None:
+    flat = ["claim=volume", "demand.peak_minute_share=0.05", "demand.window=20m", "objectives.completed_share=100%"]
+    made = planned(*flat, text=ONE.replace('hold = "215s"', ""))
+
+    assert made.problems == ()
+    assert [need for outlook in made.ramps for need in outlook.needs if "backlog" in need.objective] == []
 
 
 def test_a_short_volume_is_told_to_register_more_or_to_take_its_time() -> None:

@@ -208,6 +208,7 @@ def integrity(writes: int, lost: int = 0, in_doubt: int = 0) -> Integrity:
         verdict=Verdict.NOT_SUSTAINED if lost else Verdict.SUSTAINED,
         reasons=(f"{lost} acknowledged writes are not in the store",) if lost else (),
         examples=("k3f9a2c1r4-104-2 create-account: acknowledged at 61.204 s, not stored",) if lost else (),
+        is_whole=True,
     )
 
 
@@ -329,7 +330,8 @@ def run() -> RunJudgement:
 
 def empty_ramp() -> RampJudgement:
     """Return a ramp of which nothing at all was measured."""
-    nothing = Integrity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Verdict.INCONCLUSIVE, ("the store could not be read",))
+    reasons = ("the store could not be read",)
+    nothing = Integrity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Verdict.INCONCLUSIVE, reasons, is_whole=False)
     objective = ObjectiveResult(
         "journey time, p99", "timing", 8.0, "s", None, Verdict.INCONCLUSIVE, "no data", quantile=0.99
     )

@@ -7,7 +7,14 @@ import example_run
 import pytest
 
 from prakerja_load.judgement.estimate import Estimate
-from prakerja_load.judgement.verdict import Counts, ObjectiveResult, RampJudgement, RunJudgement, Verdict
+from prakerja_load.judgement.verdict import (
+    Counts,
+    EarlierRun,
+    ObjectiveResult,
+    RampJudgement,
+    RunJudgement,
+    Verdict,
+)
 from prakerja_load.report import content, html, markdown
 from prakerja_load.report.document import Report
 
@@ -216,3 +223,22 @@ def test_an_unbounded_headroom_or_lateness_breaks_nothing() -> None:
 
 def with_ramp(ramp: RampJudgement) -> RunJudgement:
     return dataclasses.replace(example_run.run(), ramps=(ramp,), verdict=ramp.verdict, exit_code=3)
+
+
+def test_a_first_run_tells_of_no_others(report: Report) -> None:
+    assert "Earlier runs" not in dict(report.facts)
+    assert "Earlier runs" not in dict(report.guide)
+
+
+def test_a_green_after_tries_is_told_as_one_above_and_how_to_read_it_below(run: RunJudgement) -> None:
+    before = tuple(EarlierRun(f"run-{number}", "2020-04-11", verdict) for number, verdict in enumerate((NO, OPEN, NO)))
+    green = dataclasses.replace(run, earlier_runs=before, verdict=YES)
+    report = content.build(green)
+    above, below = dict(report.facts)["Earlier runs"], dict(report.guide)["Earlier runs"]
+
+    assert above.endswith("of the 3 before, 2 were NOT_SUSTAINED and 1 INCONCLUSIVE")
+    assert below.startswith(f"This is the {above}. ")
+    assert "up to 1 − 0.95^4 = 18.55 %" in below
+    assert below in html.render(report).replace("\N{NO-BREAK SPACE}", " ")
+    assert markdown.escape(below) in markdown.render(report)
+    assert report.badge == content.build(dataclasses.replace(green, earlier_runs=())).badge

@@ -238,11 +238,15 @@ class World:
             rules.rows.clear()
         service = self._draws.uniform(0.005, 0.02)
         servers = self._draws.randint(4, 8)
-        model = SystemModel(self.loop, Random(f"{self.seed} system"), rules, self.faults, servers, service)
+        model = self.system_of(rules, servers, service)
         refuse = self.fault("refuse")
         self.network = Network(self.loop, Random(f"{self.seed} network"), model.accept, refuse.share if refuse else 0.0)
         self.network.is_down = lambda: model.is_down
         return model
+
+    def system_of(self, rules: FakeSystem, servers: int, service: float) -> SystemModel:
+        """Return the system under test behind its queue."""
+        return SystemModel(self.loop, Random(f"{self.seed} system"), rules, self.faults, servers, service)
 
     # --- controller and workers ------------------------------------------------------------------------------------
 

@@ -159,7 +159,7 @@ class SystemModel:
             return
         self._free += 1
         if self._strikes("error"):
-            self._send(asked, _problem(500))
+            self._send(asked, broken_answer(500))
         else:
             effects = self.rules.effects
             response = self.rules(asked)
@@ -193,7 +193,7 @@ class SystemModel:
             self._hang_up(caller, is_reset=True)
             return
         if spoiled == "error-after-store":
-            response = _problem(500)
+            response = broken_answer(500)
         retry = b"retry-after: %d\r\n" % response.retry_after if response.retry_after else b""
         body = response.body[: len(response.body) // 2] if spoiled == "garble" else response.body
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\n" % (
@@ -269,7 +269,7 @@ _SPOILED = ("error-after-store", "lose-answer", "truncate", "cut", "garble")
 _DURABLE = ("accounts", "niks", "codes", "joins", "rows", "answered")
 
 
-def _problem(status: int) -> Response:
+def broken_answer(status: int) -> Response:
     return Response(status, b'{"type": "/problems/broken", "title": "broken"}')
 
 
