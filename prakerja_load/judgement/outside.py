@@ -274,7 +274,7 @@ def recalled(parts: Sequence[Elsewhere], fates: Fates) -> Reconciled:
 
 
 def _faults(parts: Sequence[Elsewhere]) -> list[str]:
-    return [f"{part.table}: {part.integrity['unverified']}" for part in parts if part.integrity["unverified"]]
+    return [f"{part.table}: {unknown}" for part in parts if (unknown := part.integrity.get("unverified", 0))]
 
 
 def together(parts: Sequence[Integrity]) -> Integrity:

@@ -170,7 +170,7 @@ class Objectives(_Value):
     judged: Duration = 60.0  # shortest judged window
     every_window: Duration | None = Field(None, gt=0)  # also each window of this length, e.g. 10s
     stop_on_failure: bool = False
-    looks: Count = Field(1, ge=1, le=3)
+    looks: Count = Field(1, ge=1, le=3)  # how often you mean to run this before you decide, at α/looks each
     memory_growth: Size | None = Field(None, gt=0)  # of the target over the judged time; needs its /metrics
     abort_on: AbortOn = AbortOn()
 

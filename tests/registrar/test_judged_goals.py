@@ -143,7 +143,7 @@ CALM = Seen(left=800, lost=0, offered=100, goodput=100, accepted=1_400, p99=0.1,
 BUSY = Seen(
     left=6_000, lost=4_000, offered=300, goodput=90, accepted=1_300, p99=0.2, newcomers=4_000, under_way=7, failed=0
 )
-ROUND = overload.Round(CALM, BUSY, grown=64 * 2**20, recovery=5.0, busy=0.7)
+ROUND = overload.Round(CALM, BUSY, BUSY, grown=64 * 2**20, recovery=5.0, busy=0.7)
 
 
 def test_an_overload_on_its_limits_meets_them(
@@ -238,6 +238,14 @@ def test_stairs_are_carried_up_to_the_first_on_which_somebody_is_turned_away() -
     assert carried(np.array(good), stairs) == 4
     assert carried(np.array([*good, arrival(2.0, 0.1, Ending.FAILED)]), stairs) == 2
     assert carried(np.array([*good, arrival(3.9, 0.1, Ending.FAILED), arrival(0.0, 0.1, Ending.FAILED)]), stairs) == 0
+
+
+def test_a_stair_on_which_a_queue_grows_is_not_carried_though_nobody_is_turned_away() -> None:
+    stairs = [Phase(1, 2), Phase(2, 3)]
+    even = [arrival(n / 100, 0.1) for n in range(300)]
+    assert carried(np.array(even), stairs) == 2
+    later = [arrival(n / 100, 0.1 if n < 200 else 0.1 + (n - 200) / 400) for n in range(300)]  # a fifth stays behind
+    assert carried(np.array(later), stairs) == 1
 
 
 @pytest.mark.parametrize(
