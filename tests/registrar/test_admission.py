@@ -535,7 +535,9 @@ async def test_who_is_turned_away_at_once_is_told_and_counted_as_one_who_is_let_
         assert (at_once.status, at_once.body, at_once.content_type) == (503, at_the_door.body, at_the_door.content_type)
         assert [[name for name, _ in reply.headers] for reply in (at_once, at_the_door)] == [[b"retry-after"]] * 2
         assert admission.shed_by["in-flight"] == 2
-        assert [(status, sum(seen.counts)) for (_, status), seen in lab.registrar.metrics._answers.items()] == [(503, 2)]
+        assert [(status, sum(seen.counts)) for (_, status), seen in lab.registrar.metrics._answers.items()] == [
+            (503, 2)
+        ]
         admission.leave()
 
 
