@@ -181,7 +181,7 @@ def _load(path: Path, keep: Mapping[Kind, Wanted]) -> tuple[RampEvidence, Segmen
         arrivals=_merged(segments[Kind.ARRIVALS], Kind.ARRIVALS),
         ledger=_merged(segments[Kind.LEDGER], Kind.LEDGER),
         vitals=segments[Kind.VITALS],
-        led=_led(path, torn),
+        led=_led(path, torn, missing),
         controller=controller,
         target=_mapping(path, TARGET, missing),
         stored=stored if stored.is_file() else None,
@@ -194,12 +194,16 @@ def _load(path: Path, keep: Mapping[Kind, Wanted]) -> tuple[RampEvidence, Segmen
     return found, segments
 
 
-def _led(path: Path, torn: list[str]) -> Records:
+def _led(path: Path, torn: list[str], missing: list[str]) -> Records:
     """Return the vitals that the controller wrote each second; none where it never began, or kept them elsewhere."""
     place = path / Kind.VITALS.file_name
     if not place.is_file():
         return np.empty(0, DTYPES[Kind.VITALS])
-    segment = read_segment(place, Kind.VITALS)
+    try:
+        segment = read_segment(place, Kind.VITALS)
+    except EvidenceError:  # what is stored can still be judged
+        missing.append(place.name)
+        return np.empty(0, DTYPES[Kind.VITALS])
     if segment.is_torn:
         torn.append(place.name)
     return segment.records

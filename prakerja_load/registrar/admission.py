@@ -43,6 +43,7 @@ class Admission:
         self._target = target or DelayTarget()
         self._standing = StandingDelay()
         self._limits = [AdaptiveLimit(max_in_flight, self._target.lowest) for _ in _BEYOND]
+        self._most = [max_in_flight] * len(self._limits)  # requests under way at which a rank is turned away
         self._has_come = [False] * len(self._limits)  # somebody of a rank, in this window
         self._is_shedding = False  # one of the limits is lower than the highest
         self.in_flight = 0
@@ -111,10 +112,9 @@ class Admission:
             return IN_FLIGHT
         rank = RANKS.get(step, UNDER_WAY)
         self._has_come[rank] = True
-        limit = self._limits[rank]
-        if self.in_flight < limit.limit:
+        if self.in_flight < self._most[rank]:
             return ""
-        limit.shed()
+        self._limits[rank].shed()
         return DELAY if rank == UNDER_WAY else NEWCOMER
 
     def _follow(self, now: Seconds) -> None:
@@ -130,6 +130,8 @@ class Admission:
             limit.follow(wait, standing.under_way, now, bounds)
             are_others = are_others or self._has_come[rank]
             self._has_come[rank] = False
+        # who has put in less is never let in where who has put in more is turned away
+        self._most = [min(limit.limit for limit in self._limits[rank:]) for rank in range(len(self._limits))]
         self._is_shedding = any(limit.is_shedding for limit in self._limits)
 
 

@@ -80,7 +80,9 @@ def failing(share: float, steps: tuple[int, ...]) -> Callable[[int], Ramp]:
 
     def make(seed: int) -> Ramp:
         # failures are infinite times as well: a p90 forgives them, so that the success ratios are what is at its limit
-        ramp = Ramp(scenario=parse("objectives.journey_success=0.9", "objectives.quantile=0.9"), seed=seed)
+        # and who fails is never served: the backlog is to have room for that
+        loose = ("objectives.journey_success=0.9", "objectives.quantile=0.9", "objectives.completed_share=0.9")
+        ramp = Ramp(scenario=parse(*loose), seed=seed)
         random = np.random.default_rng(seed)
         for step in steps:
             ramp.fail(step, random.random(ramp.plan.count) < share, Outcome.ERROR, 0.01)

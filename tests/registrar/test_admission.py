@@ -262,6 +262,31 @@ def test_a_store_that_has_become_slow_for_good_lets_everybody_in_again_as_soon_a
     assert let_in(admission, "wave-page") == 100
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["loop", "store"]), st.floats(0, 1), st.floats(0, 0.2), st.integers(0, 200))),
+)
+def test_nobody_under_way_is_turned_away_where_a_newcomer_is_let_in(
+    measurements: list[tuple[str, float, float, int]],
+) -> None:
+    clock = Clock()
+    admission = Admission(1000, target=TARGET, now=clock)
+    for source, delay, pause, in_flight in measurements:
+        clock.time += pause
+        admission.in_flight = in_flight
+        admission.observe(source, delay)
+        looking, joining, under_way = (
+            is_let_in(admission, step) for step in ("wave-page", "create-account", "join-wave")
+        )
+        assert looking <= joining <= under_way
+
+
+def test_a_store_slower_than_the_target_without_a_queue_keeps_no_place_for_newcomers_only() -> None:
+    clock = Clock()
+    admission = admission_with(clock, 100)
+    keep_late(admission, clock, 10, delay=0.25)
+    assert let_in(admission, "join-wave") == let_in(admission, "wave-page") == 0
+
+
 def test_soon_after_the_queue_has_gone_everybody_is_let_in_until_another_one_stands() -> None:
     clock = Clock()
     admission = admission_with(clock, 100)
