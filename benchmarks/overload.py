@@ -199,7 +199,7 @@ def print_table(rounds: Sequence[Round], capacity: float) -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for name, seen in (
         ("at capacity", [one.at_capacity for one in rounds]),
-        ("its onset, 5 s", [one.onset for one in rounds]),
+        (f"its onset, {ONSET:g} s", [one.onset for one in rounds]),
         ("overload", [one.overloaded for one in rounds]),
     ):
         offered, goodput, accepted, p99 = (

@@ -83,16 +83,12 @@ class Admission:
 
     def refuse(self, reason: str) -> NoReturn:
         """Count a request that is told to come back and raise its RefusalError."""
-        self.shed_by[reason] += 1
-        raise RefusalError("overloaded", retry_after=1 + self.shed % RETRIES)
+        raise RefusalError("overloaded", retry_after=self._shed(reason))
 
     def turns_away(self, step: str) -> int:
         """Count a request that would not be let in now and return after how many seconds it may come back; else 0."""
         reason = self._reason_against(step) if self._is_shedding or self.in_flight >= self._max_in_flight else ""
-        if not reason:
-            return 0
-        self.shed_by[reason] += 1
-        return 1 + self.shed % RETRIES
+        return self._shed(reason) if reason else 0
 
     def observe(self, source: str, delay: Seconds) -> None:
         """Take note of how long something has kept a request waiting."""
@@ -106,6 +102,11 @@ class Admission:
         """Take note of a wait that ended without an answer: that would have come later, so a short one says nothing."""
         if delay > self._target.seconds:
             self.observe(source, delay)
+
+    def _shed(self, reason: str) -> int:
+        """Count a request that is told to come back and return after how many seconds it may."""
+        self.shed_by[reason] += 1
+        return 1 + self.shed % RETRIES
 
     def _reason_against(self, step: str) -> str:
         if self.in_flight >= self._max_in_flight:
